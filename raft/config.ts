@@ -1,0 +1,170 @@
+import type { Channel } from '../internal/channel.ts';
+import { type Clock, systemClock } from '../internal/clock.ts';
+import { formatDuration } from '../internal/duration.ts';
+import { type Random, systemRandom } from '../internal/random.ts';
+import type { ServerID } from './configuration.ts';
+import { RaftError } from './errors.ts';
+import type { Logger } from './logger.ts';
+import { type ProtocolVersion, ProtocolVersionMax } from './messages.ts';
+
+/** Commands above this size slow replication down; advisory, never enforced. In bytes. */
+export const SuggestedMaxDataSize = 512 * 1024;
+
+/** Names of the log levels, in hclog's spelling. */
+export type LogLevel = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR' | 'OFF';
+
+/** How a node behaves. Durations are milliseconds. Start from {@link defaultConfig}. Go: `Config`. */
+export interface Config {
+  /** 1 to 3. Default 3. */
+  protocolVersion: ProtocolVersion;
+  /** Silence of the leader after which a follower stands for election; at least 5. Default 1000. */
+  heartbeatTimeout: number;
+  /** Time a candidate waits for votes; at least `heartbeatTimeout`. Default 1000. */
+  electionTimeout: number;
+  /** Time after which followers learn of a commit when nothing else is sent; at least 1. Default 50. */
+  commitTimeout: number;
+  /** Entries in one AppendEntries, and in one FSM batch; 1 to 1024. Default 64. */
+  maxAppendEntries: number;
+  /** Lets `apply()` queue up to `maxAppendEntries` commands without waiting. Default false. */
+  batchApplyCh: boolean;
+  /** A leader that was removed shuts itself down. Default true. */
+  shutdownOnRemove: boolean;
+  /** Entries kept after a snapshot, so that a slow follower need not take the snapshot. Default 10240. */
+  trailingLogs: number;
+  /** How often (this to twice this) a snapshot is considered; at least 5. Default 120 000. */
+  snapshotInterval: number;
+  /** Entries since the last snapshot that make a new one worthwhile. Default 8192. */
+  snapshotThreshold: number;
+  /** Time a leader may go without a quorum; at least 5, at most `heartbeatTimeout`. Default 500. */
+  leaderLeaseTimeout: number;
+  /** The node's unique name, kept for ever. Required. */
+  localID: ServerID;
+  /** Receives true on gaining and false on losing leadership; each send is waited for. */
+  notifyCh?: Channel<boolean>;
+  /** Where the default logger writes; standard error when absent. */
+  logOutput?: { write(line: string): unknown };
+  /** Level of the default logger. Default "DEBUG". */
+  logLevel: LogLevel;
+  /** A pino logger or anything of its shape; when set, `logOutput` and `logLevel` do nothing. */
+  logger?: Logger;
+  /** Starts without giving the newest snapshot to the FSM: for an FSM that is durable itself. */
+  noSnapshotRestoreOnStart: boolean;
+  /** Turns pre-vote off. Default false. */
+  preVoteDisabled: boolean;
+  /** Leaves out the metric names that carry a peer's id. Default false. */
+  noLegacyTelemetry: boolean;
+  /** Beyond Go: where time comes from. Default: the machine. */
+  clock?: Clock;
+  /** Beyond Go: where randomness comes from; each node needs its own. Default: the platform. */
+  random?: Random;
+}
+
+/** What may be changed while a node runs. Go: `ReloadableConfig`. */
+export interface ReloadableConfig {
+  trailingLogs: number;
+  snapshotInterval: number;
+  snapshotThreshold: number;
+  heartbeatTimeout: number;
+  electionTimeout: number;
+}
+
+/** A config with hashicorp's defaults. `localID` must still be set. Go: `DefaultConfig`. */
+export function defaultConfig(): Config {
+  return {
+    protocolVersion: ProtocolVersionMax,
+    heartbeatTimeout: 1000,
+    electionTimeout: 1000,
+    commitTimeout: 50,
+    maxAppendEntries: 64,
+    batchApplyCh: false,
+    shutdownOnRemove: true,
+    trailingLogs: 10_240,
+    snapshotInterval: 120_000,
+    snapshotThreshold: 8192,
+    leaderLeaseTimeout: 500,
+    localID: '',
+    logLevel: 'DEBUG',
+    noSnapshotRestoreOnStart: false,
+    preVoteDisabled: false,
+    noLegacyTelemetry: false,
+  };
+}
+
+function refuse(message: string): never {
+  throw new RaftError('ERR_INVALID_CONFIG', message);
+}
+
+const numericFields = [
+  'protocolVersion',
+  'heartbeatTimeout',
+  'electionTimeout',
+  'commitTimeout',
+  'maxAppendEntries',
+  'trailingLogs',
+  'snapshotInterval',
+  'snapshotThreshold',
+  'leaderLeaseTimeout',
+] as const;
+
+/** JavaScript callers can pass anything; NaN and strings would slip through every comparison. */
+function checkTypes(config: Config): void {
+  if (typeof config !== 'object' || config === null) {
+    refuse(`config must be an object as defaultConfig() makes it, got ${String(config)}`);
+  }
+  for (const field of numericFields) {
+    const value: unknown = config[field];
+    if (typeof value !== 'number' || !Number.isFinite(value)) {
+      refuse(`${field} must be a finite number, got ${String(value)}`);
+    }
+  }
+  for (const field of ['trailingLogs', 'snapshotThreshold', 'maxAppendEntries'] as const) {
+    if (!Number.isSafeInteger(config[field])) {
+      refuse(`${field} must be a whole number, got ${config[field]}`);
+    }
+  }
+  if (config.trailingLogs < 0) refuse(`trailingLogs must be 0 or more, got ${config.trailingLogs}`);
+  if (config.snapshotThreshold < 0) {
+    refuse(`snapshotThreshold must be 0 or more, got ${config.snapshotThreshold}`);
+  }
+  if (typeof config.localID !== 'string') {
+    refuse(`localID must be a string, got ${String(config.localID)}`);
+  }
+}
+
+/** Throws a `RaftError` (`ERR_INVALID_CONFIG`) naming the first bad field. Go: `ValidateConfig`. */
+export function validateConfig(config: Config): void {
+  checkTypes(config);
+  if (!(config.protocolVersion >= 1 && config.protocolVersion <= ProtocolVersionMax)) {
+    refuse(`ProtocolVersion ${config.protocolVersion} must be >= 1 and <= ${ProtocolVersionMax}`);
+  }
+  if (config.localID === '') refuse('LocalID cannot be empty');
+  if (config.heartbeatTimeout < 5) refuse('HeartbeatTimeout is too low');
+  if (config.electionTimeout < 5) refuse('ElectionTimeout is too low');
+  if (config.commitTimeout < 1) refuse('CommitTimeout is too low');
+  if (config.maxAppendEntries <= 0) refuse('MaxAppendEntries must be positive');
+  if (config.maxAppendEntries > 1024) refuse('MaxAppendEntries is too large');
+  if (config.snapshotInterval < 5) refuse('SnapshotInterval is too low');
+  if (config.leaderLeaseTimeout < 5) refuse('LeaderLeaseTimeout is too low');
+  if (config.leaderLeaseTimeout > config.heartbeatTimeout) {
+    refuse(
+      `LeaderLeaseTimeout (${formatDuration(config.leaderLeaseTimeout)}) cannot be larger than ` +
+        `heartbeat timeout (${formatDuration(config.heartbeatTimeout)})`,
+    );
+  }
+  if (config.electionTimeout < config.heartbeatTimeout) {
+    refuse(
+      `ElectionTimeout (${formatDuration(config.electionTimeout)}) must be equal or greater than ` +
+        `Heartbeat Timeout (${formatDuration(config.heartbeatTimeout)})`,
+    );
+  }
+}
+
+/** The clock a config asks for. */
+export function clockOf(config: Config): Clock {
+  return config.clock ?? systemClock;
+}
+
+/** The randomness a config asks for. */
+export function randomOf(config: Config): Random {
+  return config.random ?? systemRandom;
+}

@@ -1,0 +1,172 @@
+import type { Configuration } from './configuration.ts';
+import { asError } from './errors.ts';
+import type { OpenSnapshot } from './snapshot.ts';
+
+/**
+ * The result of something that has been asked of a node and will be known later. `error()` is Go's:
+ * it resolves with the error or `null` and never rejects. A future can also be awaited, which gives
+ * the result or throws. Nobody has to look: an unread failure is not an unhandled rejection.
+ */
+export interface Future<T = void> extends PromiseLike<T> {
+  error(): Promise<Error | null>;
+}
+
+/** A future of something that takes a place in the log. Go: `IndexFuture`. */
+export interface IndexFuture<T = void> extends Future<T> {
+  /** The entry's index; throws before the future is done. 0 when it never got one. */
+  index(): number;
+}
+
+/** What is known of a command whose future is done: see {@link ApplyFuture.outcome}. */
+export type ApplyOutcome = 'applied' | 'not-applied' | 'unknown';
+
+/** A future of a command. Awaiting it gives the FSM's response. Go: `ApplyFuture`. */
+export interface ApplyFuture extends IndexFuture<unknown> {
+  /** What the FSM returned; throws before the future is done. `undefined` after a failure. */
+  response(): unknown;
+  /**
+   * Whether the command took effect. The same error can mean either: `ErrRaftShutdown` at the call
+   * is "not-applied", in flight it is "unknown". Throws before the future is done. Beyond Go.
+   */
+  outcome(): ApplyOutcome;
+}
+
+/** A future of a configuration that was read. Go: `ConfigurationFuture`. */
+export interface ConfigurationFuture extends IndexFuture<Configuration> {
+  configuration(): Configuration;
+}
+
+/** A future of a snapshot. Go: `SnapshotFuture`. */
+export interface SnapshotFuture extends Future<void> {
+  /** Opens the snapshot that was taken; works once. */
+  open(): Promise<OpenSnapshot>;
+}
+
+/** A future of a handing-over of leadership. Go: `LeadershipTransferFuture`. */
+export type LeadershipTransferFuture = Future<void>;
+
+/** A future read too early. */
+function notDone(): Error {
+  return new Error('the future is not done; await it or its error() first');
+}
+
+/**
+ * The one future behind all: settles once, later attempts are ignored. No promise exists until
+ * somebody asks for one, so thousands a second cost what a plain object costs. Go: `deferError`.
+ */
+export class SettableFuture<T> implements IndexFuture<T> {
+  #state: 'pending' | 'done' | 'failed' = 'pending';
+  #value: T | undefined;
+  #error: Error | null = null;
+  #index = 0;
+  #whenSettled: (() => void) | undefined;
+  #settled: Promise<void> | undefined;
+
+  /** True once the future is done, whichever way. */
+  get isSettled(): boolean {
+    return this.#state !== 'pending';
+  }
+
+  /** Remembers the index that the entry got. */
+  setIndex(index: number): void {
+    this.#index = index;
+  }
+
+  /** Ends the future well; false when it was over already. */
+  succeed(value: T): boolean {
+    if (this.#state !== 'pending') return false;
+    this.#state = 'done';
+    this.#value = value;
+    this.#whenSettled?.();
+    return true;
+  }
+
+  /** Ends the future badly; false when it was over already. */
+  fail(error: Error): boolean {
+    if (this.#state !== 'pending') return false;
+    this.#state = 'failed';
+    this.#error = error;
+    this.#whenSettled?.();
+    return true;
+  }
+
+  async error(): Promise<Error | null> {
+    await this.#wait();
+    return this.#error;
+  }
+
+  index(): number {
+    if (this.#state === 'pending') throw notDone();
+    return this.#index;
+  }
+
+  /** The value; throws before the future is done. */
+  protected valueWhenDone(): T | undefined {
+    if (this.#state === 'pending') throw notDone();
+    return this.#value;
+  }
+
+  /** How the future ended, `null` before. */
+  protected get failure(): Error | null {
+    return this.#error;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a future is meant to be awaited (api: Future)
+  then<A = T, B = never>(
+    onDone?: ((value: T) => A | PromiseLike<A>) | null,
+    onFailed?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#result().then(onDone, onFailed);
+  }
+
+  async #result(): Promise<T> {
+    await this.#wait();
+    if (this.#error !== null) throw this.#error;
+    return this.#value as T;
+  }
+
+  #wait(): Promise<void> {
+    if (this.#state !== 'pending') return Promise.resolve();
+    this.#settled ??= new Promise((resolve) => {
+      this.#whenSettled = resolve;
+    });
+    return this.#settled;
+  }
+}
+
+/** The future of an entry that was proposed: a command, a barrier or a configuration. */
+export class EntryFuture extends SettableFuture<unknown> implements ApplyFuture {
+  #outcome: ApplyOutcome = 'unknown';
+
+  response(): unknown {
+    return this.valueWhenDone();
+  }
+
+  outcome(): ApplyOutcome {
+    this.valueWhenDone();
+    return this.#outcome;
+  }
+
+  /** The FSM has applied the entry and returned `response`. */
+  applied(response: unknown): void {
+    if (this.succeed(response)) this.#outcome = 'applied';
+  }
+
+  /** The entry was never appended. */
+  refused(error: Error): void {
+    if (this.fail(error)) this.#outcome = 'not-applied';
+  }
+
+  /** The entry was appended, and nobody here can say what becomes of it. */
+  lost(error: Error): void {
+    if (this.fail(error)) this.#outcome = 'unknown';
+  }
+}
+
+/** Settles `future` with what `work` comes to. */
+export function settleWith<T>(future: SettableFuture<T>, work: Promise<T>): void {
+  work.then(
+    (value) => future.succeed(value),
+    (error: unknown) => future.fail(asError(error)),
+  );
+}

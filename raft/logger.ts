@@ -1,0 +1,23 @@
+/** Keys and values of a log line, in the order in which they are printed. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/**
+ * Where a node writes its log: pino's shape, so a pino logger can be given as it is. Write-only: no
+ * rule may ask it anything.
+ */
+export interface Logger {
+  trace(fields: LogFields, message: string): void;
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+}
+
+/** A logger that says nothing. */
+export const silentLogger: Logger = Object.freeze({
+  trace() {},
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+});

@@ -1,0 +1,239 @@
+import type { Log } from './log.ts';
+
+/** Versions of the protocol that a node speaks; 3 is the current one. */
+export type ProtocolVersion = number;
+/** The oldest protocol version that is understood. */
+export const ProtocolVersionMin = 0;
+/** The newest protocol version, and the default. */
+export const ProtocolVersionMax = 3;
+
+/** What every message says of its sender. Go: `RPCHeader`. */
+export interface RPCHeader {
+  readonly protocolVersion: ProtocolVersion;
+  /** The sender's ServerID. `null` is Go's nil slice. */
+  readonly id: Uint8Array | null;
+  /** The sender's address as its transport encodes it. `null` is Go's nil slice. */
+  readonly addr: Uint8Array | null;
+}
+
+/** The header of a message whose sender said nothing of itself. */
+export const emptyHeader: RPCHeader = Object.freeze({ protocolVersion: 0, id: null, addr: null });
+
+/** Has a header. Go: `WithRPCHeader`. */
+export interface WithRPCHeader {
+  getRPCHeader(): RPCHeader;
+}
+
+abstract class Message implements WithRPCHeader {
+  readonly rpcHeader: RPCHeader;
+  constructor(header: RPCHeader | undefined) {
+    this.rpcHeader = header ?? emptyHeader;
+  }
+  getRPCHeader(): RPCHeader {
+    return this.rpcHeader;
+  }
+}
+
+/** The fields of a message, each optional with Go's zero value. */
+type Fields<T> = { readonly [K in keyof T as K extends 'getRPCHeader' ? never : K]?: T[K] };
+
+/** Replicates entries, and is a heartbeat when there are none (§5.3). Go: `AppendEntriesRequest`. */
+export class AppendEntriesRequest extends Message {
+  readonly kind = 'AppendEntriesRequest';
+  readonly term: number;
+  /** Deprecated by the header's address; still read. */
+  readonly leader: Uint8Array | null;
+  /** Index of the entry just before the new ones; 0 skips the consistency check. */
+  readonly prevLogEntry: number;
+  readonly prevLogTerm: number;
+  /** New entries. `null` (a heartbeat) and empty (nothing new) are told apart on the wire. */
+  readonly entries: readonly Log[] | null;
+  readonly leaderCommitIndex: number;
+
+  constructor(fields: Fields<AppendEntriesRequest>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.leader = fields.leader ?? null;
+    this.prevLogEntry = fields.prevLogEntry ?? 0;
+    this.prevLogTerm = fields.prevLogTerm ?? 0;
+    this.entries = fields.entries ?? null;
+    this.leaderCommitIndex = fields.leaderCommitIndex ?? 0;
+  }
+}
+
+/** Go: `AppendEntriesResponse`. */
+export class AppendEntriesResponse extends Message {
+  readonly kind = 'AppendEntriesResponse';
+  readonly term: number;
+  /** The follower's last index as it was before the request: a hint for backing up. */
+  readonly lastLog: number;
+  readonly success: boolean;
+  /** The refusal is about the log, not about a fault: try again at once. */
+  readonly noRetryBackoff: boolean;
+
+  constructor(fields: Fields<AppendEntriesResponse>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.lastLog = fields.lastLog ?? 0;
+    this.success = fields.success ?? false;
+    this.noRetryBackoff = fields.noRetryBackoff ?? false;
+  }
+}
+
+/** Asks for a vote (§5.2). Go: `RequestVoteRequest`. */
+export class RequestVoteRequest extends Message {
+  readonly kind = 'RequestVoteRequest';
+  readonly term: number;
+  /** Deprecated by the header's address; still read. */
+  readonly candidate: Uint8Array | null;
+  readonly lastLogIndex: number;
+  readonly lastLogTerm: number;
+  /** The old leader asked for this election, so a known leader is no reason to refuse. */
+  readonly leadershipTransfer: boolean;
+
+  constructor(fields: Fields<RequestVoteRequest>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.candidate = fields.candidate ?? null;
+    this.lastLogIndex = fields.lastLogIndex ?? 0;
+    this.lastLogTerm = fields.lastLogTerm ?? 0;
+    this.leadershipTransfer = fields.leadershipTransfer ?? false;
+  }
+}
+
+/** Go: `RequestVoteResponse`. */
+export class RequestVoteResponse extends Message {
+  readonly kind = 'RequestVoteResponse';
+  readonly term: number;
+  /** Legacy peers, filled at protocol versions below 2 only. */
+  readonly peers: Uint8Array | null;
+  readonly granted: boolean;
+
+  constructor(fields: Fields<RequestVoteResponse>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.peers = fields.peers ?? null;
+    this.granted = fields.granted ?? false;
+  }
+}
+
+/** Asks whether a vote would be given (thesis §9.6). Go: `RequestPreVoteRequest`. */
+export class RequestPreVoteRequest extends Message {
+  readonly kind = 'RequestPreVoteRequest';
+  /** The term the sender would stand in. */
+  readonly term: number;
+  readonly lastLogIndex: number;
+  readonly lastLogTerm: number;
+
+  constructor(fields: Fields<RequestPreVoteRequest>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.lastLogIndex = fields.lastLogIndex ?? 0;
+    this.lastLogTerm = fields.lastLogTerm ?? 0;
+  }
+}
+
+/** Go: `RequestPreVoteResponse`. */
+export class RequestPreVoteResponse extends Message {
+  readonly kind = 'RequestPreVoteResponse';
+  readonly term: number;
+  readonly granted: boolean;
+
+  constructor(fields: Fields<RequestPreVoteResponse>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.granted = fields.granted ?? false;
+  }
+}
+
+/** Sends a snapshot; `size` bytes of state follow it (§7). Go: `InstallSnapshotRequest`. */
+export class InstallSnapshotRequest extends Message {
+  readonly kind = 'InstallSnapshotRequest';
+  readonly snapshotVersion: number;
+  readonly term: number;
+  /** Deprecated by the header's address; still read. */
+  readonly leader: Uint8Array | null;
+  readonly lastLogIndex: number;
+  readonly lastLogTerm: number;
+  /** Legacy peers, read from version 0. */
+  readonly peers: Uint8Array | null;
+  /** The encoded configuration, from version 1. */
+  readonly configuration: Uint8Array | null;
+  readonly configurationIndex: number;
+  /** Length of the state in bytes. */
+  readonly size: number;
+
+  constructor(fields: Fields<InstallSnapshotRequest>) {
+    super(fields.rpcHeader);
+    this.snapshotVersion = fields.snapshotVersion ?? 0;
+    this.term = fields.term ?? 0;
+    this.leader = fields.leader ?? null;
+    this.lastLogIndex = fields.lastLogIndex ?? 0;
+    this.lastLogTerm = fields.lastLogTerm ?? 0;
+    this.peers = fields.peers ?? null;
+    this.configuration = fields.configuration ?? null;
+    this.configurationIndex = fields.configurationIndex ?? 0;
+    this.size = fields.size ?? 0;
+  }
+}
+
+/** Go: `InstallSnapshotResponse`. */
+export class InstallSnapshotResponse extends Message {
+  readonly kind = 'InstallSnapshotResponse';
+  readonly term: number;
+  readonly success: boolean;
+
+  constructor(fields: Fields<InstallSnapshotResponse>) {
+    super(fields.rpcHeader);
+    this.term = fields.term ?? 0;
+    this.success = fields.success ?? false;
+  }
+}
+
+/** Tells a server to stand for election now (thesis §3.10). Go: `TimeoutNowRequest`. */
+export class TimeoutNowRequest extends Message {
+  readonly kind = 'TimeoutNowRequest';
+  constructor(fields: Fields<TimeoutNowRequest> = {}) {
+    super(fields.rpcHeader);
+  }
+}
+
+/** Go: `TimeoutNowResponse`. */
+export class TimeoutNowResponse extends Message {
+  readonly kind = 'TimeoutNowResponse';
+  constructor(fields: Fields<TimeoutNowResponse> = {}) {
+    super(fields.rpcHeader);
+  }
+}
+
+/** Every request that can arrive. */
+export type RPCRequest =
+  | AppendEntriesRequest
+  | RequestVoteRequest
+  | RequestPreVoteRequest
+  | InstallSnapshotRequest
+  | TimeoutNowRequest;
+
+/** Every response that can be given. */
+export type RPCReply =
+  | AppendEntriesResponse
+  | RequestVoteResponse
+  | RequestPreVoteResponse
+  | InstallSnapshotResponse
+  | TimeoutNowResponse;
+
+/**
+ * True for the pattern of Go's heartbeat: an AppendEntries of a known leader that carries neither a
+ * previous entry, nor entries, nor a commit index. Only these may take a fast path.
+ */
+export function isHeartbeat(request: RPCRequest): request is AppendEntriesRequest {
+  return (
+    request instanceof AppendEntriesRequest &&
+    request.term !== 0 &&
+    ((request.rpcHeader.addr?.length ?? 0) > 0 || (request.leader?.length ?? 0) > 0) &&
+    request.prevLogEntry === 0 &&
+    request.prevLogTerm === 0 &&
+    (request.entries === null || request.entries.length === 0) &&
+    request.leaderCommitIndex === 0
+  );
+}
