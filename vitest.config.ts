@@ -1,0 +1,53 @@
+import { defineConfig } from 'vitest/config';
+
+/** Nothing here is measured in seconds; the limits only end a test that hangs. */
+const MINUTE_MS = 60_000;
+
+const never = ['**/node_modules/**', 'dist/**'];
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    // Processes, not threads: a native store that crashes takes one test file down, not the run.
+    pool: 'forks',
+    maxWorkers: 2,
+    dangerouslyIgnoreUnhandledErrors: false,
+    coverage: {
+      provider: 'v8',
+      include: ['raft/core/**/*.ts'],
+      exclude: ['**/*.test.ts'],
+      reporter: ['text', 'json-summary'],
+      thresholds: { branches: 95 },
+    },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: [...never, 'testing/sim/**', 'testing/e2e/**'],
+          testTimeout: MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'sim',
+          include: ['testing/sim/**/*.test.ts'],
+          testTimeout: 5 * MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['testing/e2e/**/*.test.ts'],
+          testTimeout: 3 * MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
+    ],
+  },
+});
