@@ -1,0 +1,137 @@
+import type { Timestamp } from '../timestamp.ts';
+import { MsgpackError } from './error.ts';
+import { encodeBinaryTime, encodeCompactTime } from './timestamp.ts';
+
+const textEncoder = new TextEncoder();
+
+/** How times are written; both are understood. */
+export type TimeFormat = 'binary' | 'compact';
+
+/**
+ * Writes the msgpack dialect of hashicorp/go-msgpack v2 with its old-spec settings: strings and byte
+ * slices alike in the "raw" family (never str8, never bin), numbers in the fewest bytes that their
+ * Go type, signed or unsigned, takes.
+ */
+export class Encoder {
+  #bytes: Uint8Array;
+  #length = 0;
+  readonly #timeFormat: TimeFormat;
+
+  /** @param sizeHint bytes the result will likely take; a good guess saves copying */
+  constructor(sizeHint = 256, timeFormat: TimeFormat = 'binary') {
+    this.#bytes = new Uint8Array(sizeHint);
+    this.#timeFormat = timeFormat;
+  }
+
+  /** What was written; the encoder must not be used any more. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Copies bytes that are encoded already. */
+  verbatim(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#put(bytes);
+  }
+
+  nil(): void {
+    this.byte(0xc0);
+  }
+
+  bool(value: boolean): void {
+    this.byte(value ? 0xc3 : 0xc2);
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length] = value;
+    this.#length += 1;
+  }
+
+  /** A number of one of Go's unsigned types. */
+  uint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new MsgpackError(`expected a whole number from 0 to 2^53-1, got ${value}`);
+    }
+    if (value <= 0x7f) this.byte(value);
+    else if (value <= 0xff) this.#number(0xcc, value, 1);
+    else if (value <= 0xffff) this.#number(0xcd, value, 2);
+    else if (value <= 0xffff_ffff) this.#number(0xce, value, 4);
+    else this.#number(0xcf, value, 8);
+  }
+
+  /** A number of one of Go's signed types: 200 takes two bytes more here, as its sign bit counts. */
+  int(value: number): void {
+    if (!Number.isSafeInteger(value)) {
+      throw new MsgpackError(`expected a whole number within 2^53-1 of 0, got ${value}`);
+    }
+    if (value >= -32 && value <= 0x7f) this.byte(value & 0xff);
+    else if (value >= -0x80 && value < 0x80) this.#number(0xd0, value, 1);
+    else if (value >= -0x8000 && value < 0x8000) this.#number(0xd1, value, 2);
+    else if (value >= -0x8000_0000 && value < 0x8000_0000) this.#number(0xd2, value, 4);
+    else this.#number(0xd3, value, 8);
+  }
+
+  /** A byte slice; `null` is Go's nil. */
+  bytes(value: Uint8Array | null): void {
+    if (value === null) {
+      this.nil();
+      return;
+    }
+    const length = value.length;
+    this.#reserve(length + 5);
+    if (length < 32) this.byte(0xa0 | length);
+    else if (length <= 0xffff) this.#number(0xda, length, 2);
+    else this.#number(0xdb, length, 4);
+    this.#put(value);
+  }
+
+  /** A string, as UTF-8. */
+  string(value: string): void {
+    this.bytes(textEncoder.encode(value));
+  }
+
+  arrayHeader(count: number): void {
+    if (count < 16) this.byte(0x90 | count);
+    else if (count <= 0xffff) this.#number(0xdc, count, 2);
+    else this.#number(0xdd, count, 4);
+  }
+
+  mapHeader(count: number): void {
+    if (count < 16) this.byte(0x80 | count);
+    else if (count <= 0xffff) this.#number(0xde, count, 2);
+    else this.#number(0xdf, count, 4);
+  }
+
+  time(value: Timestamp): void {
+    this.bytes(this.#timeFormat === 'binary' ? encodeBinaryTime(value) : encodeCompactTime(value));
+  }
+
+  #number(head: number, value: number, width: 1 | 2 | 4 | 8): void {
+    this.#reserve(9);
+    this.#bytes[this.#length] = head;
+    const end = this.#length + 1 + width;
+    // Bitwise operators see 32 bits only, so the upper half goes by division.
+    let low = value;
+    let at = end - 1;
+    if (width === 8) {
+      for (; at >= end - 4; at -= 1, low >>>= 8) this.#bytes[at] = low & 0xff;
+      low = Math.floor(value / 4_294_967_296);
+    }
+    for (; at > this.#length; at -= 1, low >>= 8) this.#bytes[at] = low & 0xff;
+    this.#length = end;
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
