@@ -1,0 +1,101 @@
+import type { Channel } from '../internal/channel.ts';
+import type { FilterFn, Observation } from '../raft/observation.ts';
+
+/**
+ * Someone who wants to know what a node does. Deliver through {@link ObserverRegistry}; read from
+ * the channel. Go: `Observer`.
+ */
+export class Observer {
+  readonly #channel: Channel<Observation> | null;
+  readonly #blocking: boolean;
+  readonly #filter: FilterFn | null;
+  #observedCount = 0;
+  #droppedCount = 0;
+
+  /** See {@link newObserver}. */
+  constructor(channel: Channel<Observation> | null, blocking: boolean, filter: FilterFn | null) {
+    this.#channel = channel;
+    this.#blocking = blocking;
+    this.#filter = filter;
+  }
+
+  /** How many observations reached the channel. Go: `GetNumObserved`. */
+  getNumObserved(): number {
+    return this.#observedCount;
+  }
+
+  /** How many observations found the channel full or closed. Go: `GetNumDropped`. */
+  getNumDropped(): number {
+    return this.#droppedCount;
+  }
+
+  /**
+   * Filters and delivers one observation. Returns a promise only when a blocking observer has to be
+   * waited for; it never rejects.
+   */
+  observe(observation: Observation): Promise<void> | undefined {
+    if (this.#filter !== null && !this.#filter(observation)) return undefined;
+    if (this.#channel === null) return undefined;
+    if (this.#channel.trySend(observation)) {
+      this.#observedCount += 1;
+      return undefined;
+    }
+    if (this.#blocking && !this.#channel.closed) return this.#deliver(this.#channel, observation);
+    this.#droppedCount += 1;
+    return undefined;
+  }
+
+  async #deliver(channel: Channel<Observation>, observation: Observation): Promise<void> {
+    try {
+      await channel.send(observation);
+      this.#observedCount += 1;
+    } catch {
+      // Only a channel that was closed refuses. Go would bring the process down here.
+      this.#droppedCount += 1;
+    }
+  }
+}
+
+/**
+ * Makes an observer. Go: `NewObserver`.
+ *
+ * @param channel where observations go; `null` for an observer that is only its filter
+ * @param blocking true to hold the node up until the channel takes the observation, which delays
+ *   votes and heartbeats too; false to drop what the channel has no room for
+ * @param filter which observations are wanted; `null` for all. Runs inside the node: it must be quick
+ */
+export function newObserver(
+  channel: Channel<Observation> | null,
+  blocking: boolean,
+  filter: FilterFn | null,
+): Observer {
+  return new Observer(channel, blocking, filter);
+}
+
+/** The observers of one node. */
+export class ObserverRegistry {
+  readonly #observers = new Set<Observer>();
+
+  /** Adds an observer; adding it again changes nothing. Go: `RegisterObserver`. */
+  register(observer: Observer): void {
+    this.#observers.add(observer);
+  }
+
+  /** Takes an observer out; one that is not there is no error. Go: `DeregisterObserver`. */
+  deregister(observer: Observer): void {
+    this.#observers.delete(observer);
+  }
+
+  /**
+   * Tells every observer. Returns `undefined` when all have it, else a promise that resolves once the
+   * blocking ones took it. It never rejects.
+   */
+  notify(observation: Observation): Promise<void> | undefined {
+    let waiting: Promise<void>[] | undefined;
+    for (const observer of this.#observers) {
+      const delivery = observer.observe(observation);
+      if (delivery !== undefined) (waiting ??= []).push(delivery);
+    }
+    return waiting === undefined ? undefined : Promise.all(waiting).then(() => undefined);
+  }
+}
