@@ -1,0 +1,134 @@
+import { bytesEqual, utf8ToString } from '../../internal/bytes.ts';
+import { encodePeers } from '../configuration-codec.ts';
+import { hasVote, inConfiguration } from '../configuration.ts';
+import { type RequestVoteRequest, RequestVoteResponse } from '../messages.ts';
+import type { Effects } from './effect.ts';
+import type { Now, Ticket } from './input.ts';
+import { lastEntryOf, type NodeState } from './node.ts';
+import { followNewerTerm } from './term.ts';
+
+/** A request for a vote, with its sender named in every way the checks need. */
+interface Asked {
+  readonly request: RequestVoteRequest;
+  readonly id: string;
+  readonly candidate: Uint8Array;
+  readonly address: string;
+}
+
+function asked(node: NodeState, request: RequestVoteRequest): Asked {
+  const addr = request.rpcHeader.addr;
+  const candidate = (addr !== null && addr.length > 0 ? addr : request.candidate) ?? new Uint8Array();
+  return {
+    request,
+    id: utf8ToString(request.rpcHeader.id),
+    candidate,
+    address: node.self.decodePeer(candidate),
+  };
+}
+
+/**
+ * Checks that come before the term is looked at: whoever is not a member, or stands against a
+ * leader that is alive, must not be able to raise anybody's term (thesis §4.2.3).
+ */
+function mayDisturb(node: NodeState, { request, id, address }: Asked): boolean {
+  const { latest } = node.configurations;
+  if (id !== '' && latest.servers.length > 0 && !inConfiguration(latest, id)) {
+    node.log.warn(
+      { from: address },
+      'rejecting vote request since node is not in configuration',
+    );
+    return false;
+  }
+  const otherLeads = node.leaderAddress !== '' && node.leaderAddress !== address;
+  if (otherLeads && !request.leadershipTransfer) {
+    node.log.warn(
+      { from: address, leader: node.leaderAddress, 'leader-id': node.leaderID },
+      'rejecting vote request since we have a leader',
+    );
+    return false;
+  }
+  return true;
+}
+
+/** The candidate's log must be at least as up to date as ours (§5.4.1). */
+function isUpToDate(node: NodeState, { request, address }: Asked): boolean {
+  const last = lastEntryOf(node);
+  if (last.term > request.lastLogTerm) {
+    node.log.warn(
+      {
+        candidate: address,
+        'last-term': last.term,
+        'last-candidate-term': request.lastLogTerm,
+      },
+      'rejecting vote request since our last term is greater',
+    );
+    return false;
+  }
+  if (last.term === request.lastLogTerm && last.index > request.lastLogIndex) {
+    node.log.warn(
+      {
+        candidate: address,
+        'last-index': last.index,
+        'last-candidate-index': request.lastLogIndex,
+      },
+      'rejecting vote request since our last index is greater',
+    );
+    return false;
+  }
+  return true;
+}
+
+/** Decides on a vote in the current term, after a newer term was adopted. */
+function grants(node: NodeState, ask: Asked, now: Now, out: Effects): boolean {
+  const { request, id, candidate, address } = ask;
+  const { latest } = node.configurations;
+  if (id !== '' && latest.servers.length > 0 && !hasVote(latest, id)) {
+    node.log.warn({ from: address }, 'rejecting vote request since node is not a voter');
+    return false;
+  }
+  if (node.vote !== null && node.vote.term === request.term) {
+    node.log.info({ term: request.term }, 'duplicate requestVote for same term');
+    if (!bytesEqual(node.vote.candidate, candidate)) return false;
+    node.log.warn({ candidate: address }, 'duplicate requestVote from');
+    return true;
+  }
+  if (!isUpToDate(node, ask)) return false;
+  node.vote = { term: request.term, candidate };
+  out.persistHardState(node.currentTerm, node.vote);
+  node.lastContactMs = now.ms;
+  return true;
+}
+
+/**
+ * RequestVote receiver (§5.2, §5.4.1), the checks in hashicorp's order: in the configuration, known
+ * leader, older term, newer term, voter, duplicate vote, last term, last index, persist, grant.
+ */
+export function onRequestVote(
+  node: NodeState,
+  request: RequestVoteRequest,
+  ticket: Ticket,
+  now: Now,
+  out: Effects,
+): void {
+  out.push({ kind: 'observe', data: { kind: 'RequestVoteRequest', request } });
+  const ask = asked(node, request);
+  let granted = false;
+  if (mayDisturb(node, ask) && request.term >= node.currentTerm) {
+    if (request.term > node.currentTerm) {
+      node.log.debug(
+        { term: request.term },
+        'lost leadership because received a requestVote with a newer term',
+      );
+      followNewerTerm(node, request.term, now, out);
+    }
+    granted = grants(node, ask, now, out);
+  }
+  const legacy = node.config.protocolVersion < 2;
+  const reply = new RequestVoteResponse({
+    rpcHeader: node.self.header,
+    term: node.currentTerm,
+    peers: legacy ? encodePeers(node.configurations.latest, node.self) : null,
+    granted,
+  });
+  out.push({ kind: 'reply', ticket, reply });
+}

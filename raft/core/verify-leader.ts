@@ -1,0 +1,131 @@
+import { hasVote, quorumSize, votersOf } from '../configuration.ts';
+import { ErrNotLeader } from '../errors.ts';
+import type { Effects } from './effect.ts';
+import { beat } from './heartbeat.ts';
+import type { Ticket } from './input.ts';
+import type { Leadership } from './leader.ts';
+import type { NodeState } from './node.ts';
+import type { Progress } from './progress.ts';
+
+/** A question whether this node still leads, asked after everything up to `round` was sent. */
+interface Question {
+  readonly ticket: Ticket;
+  readonly round: number;
+  /** What the answer carries: the index to read at, or nothing for a plain verify. */
+  readonly readIndex: number | undefined;
+}
+
+/** Questions that wait for a quorum, in the order in which they were asked. */
+export class PendingReads {
+  readonly #questions: Question[] = [];
+  /** Reads that came before this leadership had committed anything of its own. */
+  readonly #tooEarly: Ticket[] = [];
+
+  get isEmpty(): boolean {
+    return this.#questions.length === 0;
+  }
+
+  ask(question: Question): void {
+    this.#questions.push(question);
+  }
+
+  /** Takes out every question that was asked before `round` was sent. */
+  answered(round: number): Question[] {
+    let count = 0;
+    for (const question of this.#questions) {
+      if (question.round >= round) break;
+      count += 1;
+    }
+    return this.#questions.splice(0, count);
+  }
+
+  hold(ticket: Ticket): void {
+    this.#tooEarly.push(ticket);
+  }
+
+  release(): Ticket[] {
+    return this.#tooEarly.splice(0);
+  }
+
+  /** Everybody who waits, for the end of the leadership. */
+  abandon(): Ticket[] {
+    const tickets = this.#questions.splice(0).map((question) => question.ticket);
+    return [...tickets, ...this.release()];
+  }
+}
+
+/**
+ * Am I still the leader? (§8, thesis §6.4) Answered once a majority of the voters has confirmed a
+ * request that was sent after the question. Nonvoters confirm nothing. Go: `verifyLeader`.
+ */
+export function onVerify(node: NodeState, ticket: Ticket, out: Effects): void {
+  const { leadership } = node;
+  if (leadership === null) out.push({ kind: 'settleError', ticket, error: ErrNotLeader });
+  else ask(node, leadership, ticket, undefined, out);
+}
+
+/**
+ * A linear read in four steps (thesis §6.4): an entry of this term is committed; the commit index is
+ * taken; a quorum confirms the leadership afterwards; the FSM has finished that index. The first
+ * three are here, the fourth is the runtime's. Beyond Go.
+ */
+export function onReadIndex(node: NodeState, ticket: Ticket, out: Effects): void {
+  const { leadership } = node;
+  if (leadership === null) out.push({ kind: 'settleError', ticket, error: ErrNotLeader });
+  else if (node.commitIndex < leadership.commitment.startIndex) leadership.reads.hold(ticket);
+  else ask(node, leadership, ticket, node.commitIndex, out);
+}
+
+/** An entry of this term is committed: reads that came too early may be asked now. */
+export function askHeldReads(node: NodeState, leadership: Leadership, out: Effects): void {
+  if (node.commitIndex < leadership.commitment.startIndex) return;
+  for (const ticket of leadership.reads.release()) {
+    ask(node, leadership, ticket, node.commitIndex, out);
+  }
+}
+
+function ask(
+  node: NodeState,
+  leadership: Leadership,
+  ticket: Ticket,
+  readIndex: number | undefined,
+  out: Effects,
+): void {
+  const { latest } = node.configurations;
+  if (quorumSize(latest) === 1 && hasVote(latest, node.self.id)) {
+    out.push({ kind: 'settle', ticket, value: readIndex });
+    return;
+  }
+  leadership.reads.ask({ ticket, round: leadership.round, readIndex });
+  for (const { id } of votersOf(latest)) {
+    const peer = leadership.peers.get(id);
+    if (peer !== undefined) beat(node, leadership, peer, out);
+  }
+}
+
+/** A follower has confirmed request `round`; questions from before it may have their quorum now. */
+export function confirmRound(
+  node: NodeState,
+  leadership: Leadership,
+  peer: Progress,
+  round: number,
+  out: Effects,
+): void {
+  if (round <= peer.confirmedRound) return;
+  peer.confirmedRound = round;
+  if (leadership.reads.isEmpty) return;
+  const confirmed = confirmedByQuorum(node, leadership);
+  for (const { ticket, readIndex } of leadership.reads.answered(confirmed)) {
+    out.push({ kind: 'settle', ticket, value: readIndex });
+  }
+}
+
+/** The newest round that a majority of the voters has confirmed; the leader confirms its own. */
+function confirmedByQuorum(node: NodeState, leadership: Leadership): number {
+  const { latest } = node.configurations;
+  const rounds = votersOf(latest).map(({ id }) =>
+    id === node.self.id ? leadership.round : (leadership.peers.get(id)?.confirmedRound ?? 0),
+  );
+  rounds.sort((a, b) => b - a);
+  return rounds[quorumSize(latest) - 1] ?? 0;
+}
