@@ -1,0 +1,188 @@
+import type { Decoder } from '../internal/msgpack/decode.ts';
+import type { Encoder } from '../internal/msgpack/encode.ts';
+import { MsgpackError } from '../internal/msgpack/error.ts';
+import { bool, bytes, type Field, int, Struct, uint } from '../internal/msgpack/struct.ts';
+import { type Timestamp, ZERO_TIME } from '../internal/timestamp.ts';
+import { isLogType, type Log, LogType } from '../raft/log.ts';
+import type {
+  AppendEntriesRequest,
+  AppendEntriesResponse,
+  InstallSnapshotRequest,
+  InstallSnapshotResponse,
+  RequestPreVoteRequest,
+  RequestPreVoteResponse,
+  RequestVoteRequest,
+  RequestVoteResponse,
+  TimeoutNowRequest,
+} from '../raft/messages.ts';
+
+/** More entries than this in one message are taken for damage; Go sends 1024 at most. */
+export const MAX_ENTRIES = 65_536;
+
+/** A message while its fields come in. */
+export type Draft<T> = {
+  -readonly [K in keyof T as K extends 'kind' | 'getRPCHeader' | 'rpcHeader' ? never : K]: T[K];
+} & { rpcHeader: HeaderDraft };
+
+interface HeaderDraft {
+  protocolVersion: number;
+  id: Uint8Array | null;
+  addr: Uint8Array | null;
+}
+
+interface LogDraft {
+  index: number;
+  term: number;
+  type: LogType;
+  data: Uint8Array | null;
+  extensions: Uint8Array | null;
+  appendedAt: Timestamp;
+}
+
+const logType: Field<LogDraft> = {
+  key: 'Type',
+  write: (to, from) => to.uint(from.type),
+  read: (from, into) => {
+    const value = from.uint();
+    if (!isLogType(value)) throw new MsgpackError(`expected a log type of 0 to 5, got ${value}`);
+    into.type = value;
+  },
+};
+
+const appendedAt: Field<LogDraft> = {
+  key: 'AppendedAt',
+  write: (to, from) => to.time(from.appendedAt),
+  read: (from, into) => {
+    into.appendedAt = from.time();
+  },
+};
+
+const logStruct = new Struct<LogDraft>([
+  uint('Index', 'index'),
+  uint('Term', 'term'),
+  logType,
+  bytes('Data', 'data'),
+  bytes('Extensions', 'extensions'),
+  appendedAt,
+]);
+
+function readLog(from: Decoder): Log {
+  return logStruct.read(from, {
+    index: 0,
+    term: 0,
+    type: LogType.LogCommand,
+    data: null,
+    extensions: null,
+    appendedAt: ZERO_TIME,
+  });
+}
+
+interface Headed {
+  rpcHeader: HeaderDraft;
+}
+
+/** Go embeds the header: its fields stand beside the message's own. */
+const header: readonly Field<Headed>[] = [
+  int('ProtocolVersion', 'protocolVersion'),
+  bytes('ID', 'id'),
+  bytes('Addr', 'addr'),
+].map(
+  (field: Field<HeaderDraft>): Field<Headed> => ({
+    key: field.key,
+    write: (to, from) => field.write(to, from.rpcHeader),
+    read: (from, into) => field.read(from, into.rpcHeader),
+  }),
+);
+
+/** A header with nothing in it yet. */
+export function headerDraft(): HeaderDraft {
+  return { protocolVersion: 0, id: null, addr: null };
+}
+
+interface Entries {
+  entries: readonly Log[] | null;
+}
+
+const entries: Field<Entries> = {
+  key: 'Entries',
+  write: writeEntries,
+  read: (from, into) => {
+    const count = from.arrayHeader(MAX_ENTRIES);
+    const logs: Log[] = [];
+    for (let i = 0; i < count; i += 1) logs.push(readLog(from));
+    into.entries = count < 0 ? null : logs;
+  },
+};
+
+function writeEntries(to: Encoder, from: Entries): void {
+  if (from.entries === null) {
+    to.nil();
+    return;
+  }
+  to.arrayHeader(from.entries.length);
+  for (const log of from.entries) logStruct.write(to, log);
+}
+
+/** Each message with its fields in the order of Go's declaration. */
+export const structs = {
+  appendEntriesRequest: new Struct<Draft<AppendEntriesRequest>>([
+    ...header,
+    uint('Term', 'term'),
+    bytes('Leader', 'leader'),
+    uint('PrevLogEntry', 'prevLogEntry'),
+    uint('PrevLogTerm', 'prevLogTerm'),
+    entries,
+    uint('LeaderCommitIndex', 'leaderCommitIndex'),
+  ]),
+  appendEntriesResponse: new Struct<Draft<AppendEntriesResponse>>([
+    ...header,
+    uint('Term', 'term'),
+    uint('LastLog', 'lastLog'),
+    bool('Success', 'success'),
+    bool('NoRetryBackoff', 'noRetryBackoff'),
+  ]),
+  requestVoteRequest: new Struct<Draft<RequestVoteRequest>>([
+    ...header,
+    uint('Term', 'term'),
+    bytes('Candidate', 'candidate'),
+    uint('LastLogIndex', 'lastLogIndex'),
+    uint('LastLogTerm', 'lastLogTerm'),
+    bool('LeadershipTransfer', 'leadershipTransfer'),
+  ]),
+  requestVoteResponse: new Struct<Draft<RequestVoteResponse>>([
+    ...header,
+    uint('Term', 'term'),
+    bytes('Peers', 'peers'),
+    bool('Granted', 'granted'),
+  ]),
+  requestPreVoteRequest: new Struct<Draft<RequestPreVoteRequest>>([
+    ...header,
+    uint('Term', 'term'),
+    uint('LastLogIndex', 'lastLogIndex'),
+    uint('LastLogTerm', 'lastLogTerm'),
+  ]),
+  requestPreVoteResponse: new Struct<Draft<RequestPreVoteResponse>>([
+    ...header,
+    uint('Term', 'term'),
+    bool('Granted', 'granted'),
+  ]),
+  installSnapshotRequest: new Struct<Draft<InstallSnapshotRequest>>([
+    ...header,
+    int('SnapshotVersion', 'snapshotVersion'),
+    uint('Term', 'term'),
+    bytes('Leader', 'leader'),
+    uint('LastLogIndex', 'lastLogIndex'),
+    uint('LastLogTerm', 'lastLogTerm'),
+    bytes('Peers', 'peers'),
+    bytes('Configuration', 'configuration'),
+    uint('ConfigurationIndex', 'configurationIndex'),
+    int('Size', 'size'),
+  ]),
+  installSnapshotResponse: new Struct<Draft<InstallSnapshotResponse>>([
+    ...header,
+    uint('Term', 'term'),
+    bool('Success', 'success'),
+  ]),
+  /** The request and the response of TimeoutNow: a header and nothing else. */
+  timeoutNow: new Struct<Draft<TimeoutNowRequest>>(header),
+};
