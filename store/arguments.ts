@@ -36,18 +36,19 @@ export function checkRange(min: number, max: number): void {
 
 /**
  * Collects entries from `first` to `last` until the next one would bring their bytes above
- * `maxBytes`; the first is taken whatever its size.
+ * `maxBytes`; the first is taken whatever its size. `undefined` when `read` finds one missing.
  */
 export function collectRange(
   first: number,
   last: number,
   maxBytes: number,
-  read: (index: number) => Log,
-): Log[] {
+  read: (index: number) => Log | undefined,
+): Log[] | undefined {
   const logs: Log[] = [];
   let sizeBytes = 0;
   for (let index = first; index <= last; index += 1) {
     const log = read(index);
+    if (log === undefined) return undefined;
     sizeBytes += (log.data?.length ?? 0) + (log.extensions?.length ?? 0);
     if (sizeBytes > maxBytes && logs.length > 0) break;
     logs.push(log);

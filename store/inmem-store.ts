@@ -39,7 +39,9 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
 
   /** Entries from `first` to `last`; see {@link RangeReadingLogStore.getLogRange}. */
   getLogRange(first: number, last: number, maxBytes: number): Log[] {
-    return collectRange(first, last, maxBytes, (index) => this.getLog(index));
+    const logs = collectRange(first, last, maxBytes, (index) => this.#logs.get(index));
+    if (logs === undefined) throw ErrLogNotFound;
+    return logs;
   }
 
   /** Stores one entry. Throws `ERR_INVALID_ARGUMENT` for a bad index or term. Go: `StoreLog`. */

@@ -1,0 +1,68 @@
+import { statfs } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { asError, RaftError } from '../raft/errors.ts';
+
+const MDB_MAP_FULL = -30_792;
+const FULL_CODES: readonly unknown[] = [
+  MDB_MAP_FULL,
+  constants.errno.ENOSPC,
+  constants.errno.EDQUOT,
+];
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+/** lmdb-js says only "Commit failed" and hangs the reason on it as a promise that rejects. */
+async function reasonOf(thrown: unknown): Promise<Error> {
+  try {
+    await property(thrown, 'commitError');
+  } catch (reason) {
+    return asError(reason);
+  }
+  return asError(thrown);
+}
+
+/** A disk that fills up in the middle of a write reports a short write, not ENOSPC. */
+async function isDiskFull(path: string, neededBytes: number): Promise<boolean> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize < neededBytes;
+  } catch {
+    return false;
+  }
+}
+
+/** What to reject with when a transaction of `sizeBytes` at `path` has failed with `thrown`. */
+export async function writeError(
+  thrown: unknown,
+  path: string,
+  sizeBytes: number,
+): Promise<RaftError> {
+  if (thrown instanceof RaftError) return thrown;
+  const cause = await reasonOf(thrown);
+  const full = FULL_CODES.includes(property(cause, 'code')) || (await isDiskFull(path, sizeBytes));
+  return full
+    ? new RaftError(
+        'ERR_STORE_FULL',
+        `no space left for ${sizeBytes} bytes in the store at ${path}: ${cause.message}`,
+        { cause },
+      )
+    : new RaftError('ERR_STORE_WRITE', `cannot write to the store at ${path}: ${cause.message}`, {
+        cause,
+      });
+}
+
+/** What to throw when the store at `path` cannot be opened because of `thrown`. */
+export function openError(thrown: unknown, path: string): RaftError {
+  const cause = asError(thrown);
+  const code = cause instanceof RaftError ? cause.code : 'ERR_STORE_OPEN';
+  return new RaftError(code, `cannot open the store at ${path}: ${cause.message}`, { cause });
+}
+
+/** What to throw when `what` cannot be read from the store at `path` because of `thrown`. */
+export function readError(thrown: unknown, what: string, path: string): RaftError {
+  const cause = asError(thrown);
+  const text = `cannot read ${what} from the store at ${path}: ${cause.message}`;
+  return new RaftError('ERR_STORE_READ', text, { cause });
+}
