@@ -1,0 +1,131 @@
+import type { Log } from '../../raft/log.ts';
+import type { SnapshotMeta } from '../../raft/snapshot.ts';
+import { newestFirst } from '../../snapshot/snapshot-name.ts';
+
+/** A complete snapshot on a simulated disk. */
+export interface StoredSnapshot {
+  readonly meta: SnapshotMeta;
+  readonly bytes: Uint8Array;
+}
+
+/** One atomic change of a disk: it happens as a whole or not at all. */
+export type DiskWrite =
+  | { readonly kind: 'store'; readonly logs: readonly Log[] }
+  | { readonly kind: 'delete'; readonly min: number; readonly max: number }
+  | { readonly kind: 'replace'; readonly from: number; readonly logs: readonly Log[] }
+  | { readonly kind: 'keys'; readonly writes: ReadonlyMap<string, Uint8Array | number> }
+  | { readonly kind: 'snapshot'; readonly snapshot: StoredSnapshot };
+
+/** Snapshots that are kept; older ones are removed. */
+const RETAINED_SNAPSHOTS = 2;
+
+/** What is on a disk at one level: as the process sees it, or as it would be after a power loss. */
+export class DiskImage {
+  readonly #log = new Map<number, Log>();
+  readonly #keys = new Map<string, Uint8Array | number>();
+  #snapshots: readonly StoredSnapshot[] = [];
+  #first = 0;
+  #last = 0;
+
+  /** First index of the log, 0 when it is empty. */
+  get firstIndex(): number {
+    return this.#first;
+  }
+
+  /** Last index of the log, 0 when it is empty. */
+  get lastIndex(): number {
+    return this.#last;
+  }
+
+  /** Complete snapshots, newest first. */
+  get snapshots(): readonly StoredSnapshot[] {
+    return this.#snapshots;
+  }
+
+  /** The newest snapshot's index, 0 when there is none. */
+  get snapshotIndex(): number {
+    return this.#snapshots[0]?.meta.index ?? 0;
+  }
+
+  entry(index: number): Log | undefined {
+    return this.#log.get(index);
+  }
+
+  /** The term of an index, from the log or from the newest snapshot's end. */
+  termAt(index: number): number | undefined {
+    const meta = this.#snapshots[0]?.meta;
+    return this.#log.get(index)?.term ?? (meta?.index === index ? meta.term : undefined);
+  }
+
+  bytes(key: string): Uint8Array | null {
+    const value = this.#keys.get(key);
+    return value instanceof Uint8Array ? value : null;
+  }
+
+  number(key: string): number {
+    const value = this.#keys.get(key);
+    return typeof value === 'number' ? value : 0;
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  clone(): DiskImage {
+    const copy = new DiskImage();
+    for (const [index, log] of this.#log) copy.#log.set(index, log);
+    for (const [key, value] of this.#keys) copy.#keys.set(key, value);
+    copy.#snapshots = this.#snapshots;
+    copy.#first = this.#first;
+    copy.#last = this.#last;
+    return copy;
+  }
+
+  apply(write: DiskWrite): void {
+    switch (write.kind) {
+      case 'store':
+        this.#store(write.logs);
+        break;
+      case 'delete':
+        this.#delete(write.min, write.max);
+        break;
+      case 'replace':
+        this.#delete(write.from, Math.max(this.#last, write.from));
+        this.#store(write.logs);
+        break;
+      case 'keys':
+        for (const [key, value] of write.writes) this.#keys.set(key, value);
+        break;
+      case 'snapshot':
+        this.#addSnapshot(write.snapshot);
+        break;
+    }
+  }
+
+  #store(logs: readonly Log[]): void {
+    for (const log of logs) {
+      this.#log.set(log.index, log);
+      if (this.#first === 0 || log.index < this.#first) this.#first = log.index;
+      if (log.index > this.#last) this.#last = log.index;
+    }
+  }
+
+  #delete(min: number, max: number): void {
+    for (let i = Math.max(min, this.#first); i <= Math.min(max, this.#last); i += 1) {
+      this.#log.delete(i);
+    }
+    if (this.#log.size === 0) {
+      this.#first = 0;
+      this.#last = 0;
+      return;
+    }
+    while (!this.#log.has(this.#first)) this.#first += 1;
+    while (!this.#log.has(this.#last)) this.#last -= 1;
+  }
+
+  #addSnapshot(snapshot: StoredSnapshot): void {
+    const all = [snapshot, ...this.#snapshots];
+    all.sort((a, b) => newestFirst(a.meta, b.meta));
+    this.#snapshots = all.slice(0, RETAINED_SNAPSHOTS);
+  }
+}

@@ -1,0 +1,235 @@
+import { newDeferred } from '../../internal/deferred.ts';
+import { type Random, randomInteger } from '../../internal/random.ts';
+import { DiskImage, type DiskWrite, type StoredSnapshot } from './disk-image.ts';
+import type { Scheduler, SimProcess } from './virtual-clock.ts';
+
+/** How a process ends without being asked. */
+export type CrashKind =
+  /** kill -9: what the kernel had stays readable, though nothing more of it is synced. */
+  | 'kill'
+  /** The power fails: only what was synced is still there. */
+  | 'power-loss';
+
+/** What goes wrong with the next write. */
+export type DiskFault =
+  /** The write is refused and leaves nothing behind, as on a full disk. */
+  | 'refuse'
+  /** The sync fails: the write stays visible and will never be durable. */
+  | 'sync-fails'
+  /** The write takes very long. */
+  | 'stall'
+  /** The write never ends. */
+  | 'hang';
+
+/** What a disk tells those who watch it. `name` is the disk's. */
+export interface DiskWatcher {
+  /** A process asked for a write; nothing of it has happened yet. */
+  writeIssued(name: string, write: DiskWrite): void;
+  /** A write is about to be durable. */
+  writeSynced(name: string, write: DiskWrite): void;
+  /** A process learns that its write failed. */
+  writeFailed(name: string): void;
+}
+
+/** How fast a disk is; milliseconds. */
+export interface DiskSpeed {
+  readonly minSyncMs: number;
+  readonly maxSyncMs: number;
+}
+
+const STALL_MS = 2_000;
+
+interface PendingWrite {
+  readonly write: DiskWrite;
+  readonly process: SimProcess;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A node's disk. It outlives the process and knows three states of itself:
+ *
+ * - `issued`: as if everything that was asked for had happened, which is what the process believes;
+ * - `visible`: what the kernel would show to a reader now;
+ * - `durable`: what would be left after a power loss.
+ *
+ * A write becomes visible when the disk turns to it and durable when its sync, which takes a while, is
+ * done. Writes happen one at a time in the order of the calls. Snapshots go beside that queue: they
+ * are renamed into place, visible and durable at once.
+ */
+export class SimDisk {
+  readonly name: string;
+  readonly #scheduler: Scheduler;
+  readonly #random: Random;
+  readonly #watcher: DiskWatcher;
+  #speed: DiskSpeed;
+  #issued = new DiskImage();
+  #visible = new DiskImage();
+  #durable = new DiskImage();
+  #queue: PendingWrite[] = [];
+  #active: PendingWrite | null = null;
+  #unsynced: DiskWrite[] = [];
+  #snapshotInFlight: StoredSnapshot | null = null;
+  #fault: DiskFault | null = null;
+  #poisoned = false;
+  #hanging = false;
+  #life = 0;
+
+  constructor(
+    scheduler: Scheduler,
+    random: Random,
+    name: string,
+    speed: DiskSpeed,
+    watcher: DiskWatcher,
+  ) {
+    this.#scheduler = scheduler;
+    this.#random = random;
+    this.name = name;
+    this.#speed = speed;
+    this.#watcher = watcher;
+  }
+
+  get issued(): DiskImage {
+    return this.#issued;
+  }
+
+  get visible(): DiskImage {
+    return this.#visible;
+  }
+
+  get durable(): DiskImage {
+    return this.#durable;
+  }
+
+  /** True when a write is under way that never ends. */
+  get isHanging(): boolean {
+    return this.#hanging;
+  }
+
+  /** Changes the speed from the next write on. */
+  set speed(speed: DiskSpeed) {
+    this.#speed = speed;
+  }
+
+  /** The next write meets `fault`; `null` takes it back. */
+  set nextFault(fault: DiskFault | null) {
+    this.#fault = fault;
+  }
+
+  /** Performs a write; resolves in `process` when it is durable. */
+  write(process: SimProcess, write: DiskWrite): Promise<void> {
+    const { promise, resolve, reject } = newDeferred<void>();
+    this.#watcher.writeIssued(this.name, write);
+    this.#issued.apply(write);
+    this.#queue.push({ write, process, resolve: () => resolve(), reject });
+    this.#turnToNext();
+    return promise;
+  }
+
+  /** Renames a complete snapshot into place; resolves in `process` when that is durable. */
+  writeSnapshot(process: SimProcess, snapshot: StoredSnapshot): Promise<void> {
+    const { promise, resolve } = newDeferred<void>();
+    const life = this.#life;
+    this.#snapshotInFlight = snapshot;
+    this.#scheduler.schedule(2 * this.#syncMs(), () => {
+      if (this.#life !== life) return;
+      this.#snapshotInFlight = null;
+      this.#keepSnapshot(snapshot);
+      process.deliver(0, () => resolve());
+    });
+    return promise;
+  }
+
+  /** The process is gone. What was being written may or may not have made it. */
+  crash(kind: CrashKind): void {
+    this.#life += 1;
+    const snapshot = this.#snapshotInFlight;
+    this.#snapshotInFlight = null;
+    if (snapshot !== null && this.#random.next() < 0.5) this.#keepSnapshot(snapshot);
+    // After a failed sync the kernel shows what it will never write: only a reboot tells the truth.
+    if (kind === 'power-loss' || this.#poisoned) this.#losePower();
+    this.#issued = this.#visible.clone();
+    this.#queue = [];
+    this.#active = null;
+    this.#fault = null;
+    this.#poisoned = false;
+    this.#hanging = false;
+  }
+
+  #losePower(): void {
+    const survivors = randomInteger(this.#random, 0, this.#unsynced.length);
+    const made = this.#random.next() < 0.5 ? 0 : survivors;
+    for (const write of this.#unsynced.slice(0, made)) this.#sync(write);
+    this.#unsynced = [];
+    this.#visible = this.#durable.clone();
+  }
+
+  #turnToNext(): void {
+    if (this.#active !== null) return;
+    const next = this.#queue.shift();
+    if (next === undefined) return;
+    this.#active = next;
+    const fault = this.#fault;
+    this.#fault = null;
+    const life = this.#life;
+    const then = (delayMs: number, run: () => void): void => {
+      this.#scheduler.schedule(delayMs, () => {
+        if (this.#life !== life) return;
+        this.#active = null;
+        run();
+        this.#turnToNext();
+      });
+    };
+    if (fault === 'refuse') {
+      then(this.#syncMs(), () => this.#refuse(next));
+      return;
+    }
+    this.#visible.apply(next.write);
+    if (fault === 'hang') {
+      this.#hanging = true;
+      this.#unsynced.push(next.write);
+    } else if (fault === 'sync-fails') {
+      this.#poisoned = true;
+      then(this.#syncMs(), () => this.#fail(next, 'EIO: i/o error, fdatasync'));
+    } else {
+      this.#unsynced.push(next.write);
+      then(this.#syncMs() + (fault === 'stall' ? STALL_MS : 0), () => this.#finish(next));
+    }
+  }
+
+  #finish(done: PendingWrite): void {
+    for (const write of this.#unsynced) this.#sync(write);
+    this.#unsynced = [];
+    done.process.deliver(0, done.resolve);
+  }
+
+  #refuse(refused: PendingWrite): void {
+    this.#issued = this.#visible.clone();
+    for (const { write } of this.#queue) this.#issued.apply(write);
+    this.#fail(refused, 'ENOSPC: no space left on device, write');
+  }
+
+  #fail(failed: PendingWrite, message: string): void {
+    failed.process.deliver(0, () => {
+      this.#watcher.writeFailed(this.name);
+      failed.reject(new Error(message));
+    });
+  }
+
+  #sync(write: DiskWrite): void {
+    this.#watcher.writeSynced(this.name, write);
+    this.#durable.apply(write);
+  }
+
+  #keepSnapshot(snapshot: StoredSnapshot): void {
+    const write: DiskWrite = { kind: 'snapshot', snapshot };
+    this.#issued.apply(write);
+    this.#visible.apply(write);
+    this.#sync(write);
+  }
+
+  #syncMs(): number {
+    const { minSyncMs, maxSyncMs } = this.#speed;
+    return minSyncMs + this.#random.next() * (maxSyncMs - minSyncMs);
+  }
+}

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { concatBytes, utf8 } from '../../internal/bytes.ts';
+import { ZERO_TIME } from '../../internal/timestamp.ts';
+import { type Log, LogType } from '../../raft/log.ts';
+import type { SnapshotSink } from '../../raft/snapshot.ts';
+import { BatchingSimFSM, type FSMState, SimFSM } from './fsm.ts';
+
+const watcher = { applied() {}, restored() {} };
+
+function command(index: number, text: string): Log {
+  const rest = { extensions: null, appendedAt: ZERO_TIME };
+  return { index, term: 1, type: LogType.LogCommand, data: utf8(text), ...rest };
+}
+
+/** A sink that lets something happen after every chunk. */
+function sinkWith(chunks: Uint8Array[], between: () => void): SnapshotSink {
+  return {
+    id: () => 'x',
+    close: async () => {},
+    cancel: async () => {},
+    write: async (chunk) => {
+      chunks.push(chunk);
+      between();
+      return chunk.length;
+    },
+  };
+}
+
+describe('the state machine of the simulator', () => {
+  it('draws the state of its index while commands go on', async () => {
+    const fsm = new SimFSM(watcher, null);
+    for (let i = 1; i <= 20; i += 1) fsm.apply(command(i, `k${i % 10}=a${i}`));
+    const atSnapshot = fsm.state;
+    const picture = fsm.snapshot();
+    const chunks: Uint8Array[] = [];
+    let next = 21;
+    await picture.persist(
+      sinkWith(chunks, () => {
+        for (let k = 0; k < 15; k += 1, next += 1) fsm.apply(command(next, `k${k}=b${next}`));
+      }),
+    );
+    picture.release();
+    expect(fsm.state.index).toBeGreaterThan(40);
+    const restored: FSMState[] = [];
+    const other = new SimFSM({ applied() {}, restored: (state) => restored.push(state) }, null);
+    await other.restore(
+      (async function* () {
+        yield concatBytes(chunks);
+      })(),
+    );
+    expect(restored).toEqual([atSnapshot]);
+  });
+
+  it('comes to the same state by batches as one by one', async () => {
+    const logs = [command(1, 'a=1'), command(2, 'b=2'), command(4, 'a=3')];
+    const single = new SimFSM(watcher, null);
+    for (const log of logs) single.apply(log);
+    const batching = new BatchingSimFSM(watcher, () => Promise.resolve());
+    const barrier = { ...command(3, ''), type: LogType.LogConfiguration };
+    const [first, second, third] = logs;
+    if (first === undefined || second === undefined || third === undefined) throw new Error();
+    expect(await batching.applyBatch([first, second, barrier, third])).toEqual([
+      1,
+      2,
+      undefined,
+      4,
+    ]);
+    expect(batching.state).toEqual(single.state);
+  });
+});

@@ -1,0 +1,116 @@
+import type { Random } from '../../internal/random.ts';
+import type { ServerAddress } from '../../raft/configuration.ts';
+import type { RPCReply, RPCRequest } from '../../raft/messages.ts';
+import type { RPC } from '../../raft/transport.ts';
+import type { Scheduler, SimProcess } from './virtual-clock.ts';
+
+/** Where requests to an address arrive. */
+export interface Endpoint {
+  readonly process: SimProcess;
+  /** Called inside the process. */
+  receive(rpc: RPC): void;
+}
+
+/** Sees every message at the moment at which a node lets it go. Names are addresses. */
+export interface NetworkWatcher {
+  requestSent(from: ServerAddress, to: ServerAddress, request: RPCRequest): void;
+  replySent(from: ServerAddress, to: ServerAddress, request: RPCRequest, reply: RPCReply): void;
+}
+
+/** What a network does to messages; probabilities from 0 to 1, times in milliseconds. */
+export interface NetworkWeather {
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  /** Probability that a message is lost. */
+  readonly drop: number;
+  /** Probability that a request arrives two times. */
+  readonly duplicate: number;
+  /** Probability that a message takes ten times as long, and so is overtaken. */
+  readonly straggle: number;
+}
+
+/** Good weather: what the liveness phase runs in. */
+export const CALM: NetworkWeather = Object.freeze({
+  minDelayMs: 0.2,
+  maxDelayMs: 2,
+  drop: 0,
+  duplicate: 0,
+  straggle: 0,
+});
+
+/** The wires between nodes: directed, each with its own cut and slowness. */
+export class SimNetwork {
+  readonly scheduler: Scheduler;
+  readonly watcher: NetworkWatcher;
+  readonly #random: Random;
+  readonly #endpoints = new Map<ServerAddress, Endpoint>();
+  readonly #cuts = new Set<string>();
+  readonly #slow = new Map<string, number>();
+  weather: NetworkWeather = CALM;
+
+  constructor(scheduler: Scheduler, random: Random, watcher: NetworkWatcher) {
+    this.scheduler = scheduler;
+    this.#random = random;
+    this.watcher = watcher;
+  }
+
+  listen(address: ServerAddress, endpoint: Endpoint): void {
+    this.#endpoints.set(address, endpoint);
+  }
+
+  /** Stops listening, unless somebody else listens at the address by now. */
+  unlisten(address: ServerAddress, endpoint: Endpoint): void {
+    if (this.#endpoints.get(address) === endpoint) this.#endpoints.delete(address);
+  }
+
+  endpointAt(address: ServerAddress): Endpoint | undefined {
+    return this.#endpoints.get(address);
+  }
+
+  /** Nothing goes from one address to the other any more. */
+  cut(from: ServerAddress, to: ServerAddress): void {
+    this.#cuts.add(`${from}>${to}`);
+  }
+
+  /** Messages between two addresses take `factor` times as long. */
+  slowDown(from: ServerAddress, to: ServerAddress, factor: number): void {
+    this.#slow.set(`${from}>${to}`, factor);
+  }
+
+  /** Takes back every cut and slowness. */
+  heal(): void {
+    this.#cuts.clear();
+    this.#slow.clear();
+  }
+
+  isCut(from: ServerAddress, to: ServerAddress): boolean {
+    return this.#cuts.size > 0 && this.#cuts.has(`${from}>${to}`);
+  }
+
+  /** Milliseconds until a message arrives, or `null` when it never does. */
+  journeyMs(from: ServerAddress, to: ServerAddress): number | null {
+    const { minDelayMs, maxDelayMs, drop, straggle } = this.weather;
+    if (this.isCut(from, to)) return null;
+    if (drop > 0 && this.#random.next() < drop) return null;
+    const factor = this.#slow.size > 0 ? (this.#slow.get(`${from}>${to}`) ?? 1) : 1;
+    const lateness = straggle > 0 && this.#random.next() < straggle ? 10 : 1;
+    return (minDelayMs + this.#random.next() * (maxDelayMs - minDelayMs)) * factor * lateness;
+  }
+
+  /** Carries something that is no part of an ordered connection: it may be lost, late or doubled. */
+  carry(from: ServerAddress, to: ServerAddress, arrive: () => void, mayDouble: boolean): void {
+    this.#carryOnce(from, to, arrive);
+    const { duplicate } = this.weather;
+    if (mayDouble && duplicate > 0 && this.#random.next() < duplicate) {
+      this.#carryOnce(from, to, arrive);
+    }
+  }
+
+  #carryOnce(from: ServerAddress, to: ServerAddress, arrive: () => void): void {
+    const journeyMs = this.journeyMs(from, to);
+    if (journeyMs === null) return;
+    this.scheduler.schedule(journeyMs, () => {
+      if (!this.isCut(from, to)) arrive();
+    });
+  }
+}
