@@ -1,0 +1,216 @@
+import type { ServerAddress, ServerID } from '../../raft/configuration.ts';
+import type { ApplyOutcome } from '../../raft/future.ts';
+import type { Log } from '../../raft/log.ts';
+import type { RPCReply, RPCRequest } from '../../raft/messages.ts';
+import type { RaftNode } from '../../raft/node.ts';
+import { RaftState } from '../../raft/state.ts';
+import type { DiskWatcher, SimDisk } from './disk.ts';
+import type { DiskWrite } from './disk-image.ts';
+import { type EntryFact, Facts } from './facts.ts';
+import type { FSMState } from './fsm.ts';
+import type { NetworkWatcher } from './network.ts';
+
+/** What an invariant may look at of a node. */
+export interface NodeView {
+  readonly id: ServerID;
+  readonly address: ServerAddress;
+  readonly disk: SimDisk;
+  /** `null` while the process is down or starting. */
+  readonly raft: RaftNode | null;
+}
+
+/** What a client asked of a node and has not been told yet, or has. */
+export interface Question {
+  readonly number: number;
+  readonly kind: string;
+  readonly node: NodeView;
+}
+
+/** Everything that can be watched; an invariant takes what it needs. */
+export interface Watcher {
+  /** A node's process has begun a new life. */
+  started?(node: NodeView): void;
+  /** A node has run, and nothing of it is half-way. Called after every event of its process. */
+  stepped?(node: NodeView): void;
+  /** The first sign that a node leads in `term`. */
+  elected?(node: NodeView, term: number): void;
+  /** A node leads in a term that has another leader. */
+  rivalled?(node: NodeView, term: number, leader: ServerID): void;
+  /** It was learnt from `node` that an index is committed; every index comes once, in order. */
+  committed?(node: NodeView, index: number, entry: EntryFact): void;
+  requestSent?(node: NodeView, request: RPCRequest): void;
+  replySent?(node: NodeView, request: RPCRequest, reply: RPCReply): void;
+  writeIssued?(node: NodeView, write: DiskWrite): void;
+  writeSynced?(node: NodeView, write: DiskWrite): void;
+  writeFailed?(node: NodeView): void;
+  applied?(node: NodeView, log: Log, state: FSMState): void;
+  restored?(node: NodeView, state: FSMState): void;
+  asked?(question: Question): void;
+  /** `answer` describes the result in a way that can be compared. */
+  answered?(question: Question, answer: string): void;
+  /** A client learnt what became of a command. */
+  outcome?(node: NodeView, command: Uint8Array, outcome: ApplyOutcome, index: number): void;
+  /** A linear read that began when `floor` was known found the state `state`. */
+  read?(node: NodeView, floor: number, state: FSMState): void;
+  /** A node of `term` was confirmed as leader; `rival` is the newest term led when it was asked. */
+  verified?(node: NodeView, term: number, rival: number): void;
+  /** A node that stopped by itself has had time to answer everybody. */
+  retired?(node: NodeView): void;
+  /** The run is over. */
+  ended?(): void;
+}
+
+/** A rule that must hold after every event of every run. */
+export interface Invariant {
+  readonly name: string;
+  /** Where the rule comes from. */
+  readonly source: string;
+  /** Begins to watch one run. `violated` may be called any number of times; the first one counts. */
+  watch(facts: Facts, violated: (message: string) => void): Watcher;
+}
+
+/** The first violation of a run. */
+export interface Violation {
+  readonly invariant: string;
+  readonly message: string;
+}
+
+/**
+ * Sees everything, keeps what is known in {@link Facts} and lets every invariant judge it. A
+ * violation is remembered, never thrown: it would be thrown into the node under test.
+ */
+export class Court implements DiskWatcher, NetworkWatcher {
+  readonly facts = new Facts();
+  readonly #watchers: readonly Watcher[];
+  readonly #byName = new Map<string, NodeView>();
+  #violation: Violation | null = null;
+
+  /** @param scribe only watches, and sees everything before it is judged */
+  constructor(invariants: readonly Invariant[], scribe: Watcher) {
+    const judges = invariants.map(({ name, watch }) =>
+      watch(this.facts, (message) => this.violated(name, message)),
+    );
+    this.#watchers = [scribe, ...judges];
+  }
+
+  get violation(): Violation | null {
+    return this.#violation;
+  }
+
+  violated(invariant: string, message: string): void {
+    this.#violation ??= { invariant, message };
+  }
+
+  /** Makes a node known by its id and by its address. */
+  admit(node: NodeView): void {
+    this.facts.nodes.push(node);
+    this.#byName.set(node.id, node);
+    this.#byName.set(node.address, node);
+  }
+
+  started(node: NodeView): void {
+    for (const watcher of this.#watchers) watcher.started?.(node);
+  }
+
+  stepped(node: NodeView): void {
+    const { raft } = node;
+    if (raft !== null) {
+      if (raft.state() === RaftState.Leader) this.#leads(node, raft.currentTerm());
+      const upTo = raft.commitIndex();
+      while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
+    }
+    for (const watcher of this.#watchers) watcher.stepped?.(node);
+  }
+
+  requestSent(from: ServerAddress, _to: ServerAddress, request: RPCRequest): void {
+    const node = this.#node(from);
+    const leads =
+      request.kind === 'AppendEntriesRequest' || request.kind === 'InstallSnapshotRequest';
+    if (leads) this.#leads(node, request.term);
+    for (const watcher of this.#watchers) watcher.requestSent?.(node, request);
+  }
+
+  replySent(from: ServerAddress, _to: ServerAddress, request: RPCRequest, reply: RPCReply): void {
+    const node = this.#node(from);
+    for (const watcher of this.#watchers) watcher.replySent?.(node, request, reply);
+  }
+
+  writeIssued(name: string, write: DiskWrite): void {
+    const node = this.#node(name);
+    if (write.kind === 'store' || write.kind === 'replace') {
+      this.facts.recordEntries(node, write.logs);
+    }
+    for (const watcher of this.#watchers) watcher.writeIssued?.(node, write);
+  }
+
+  writeSynced(name: string, write: DiskWrite): void {
+    const node = this.#node(name);
+    for (const watcher of this.#watchers) watcher.writeSynced?.(node, write);
+  }
+
+  writeFailed(name: string): void {
+    const node = this.#node(name);
+    for (const watcher of this.#watchers) watcher.writeFailed?.(node);
+  }
+
+  applied(node: NodeView, log: Log, state: FSMState): void {
+    for (const watcher of this.#watchers) watcher.applied?.(node, log, state);
+  }
+
+  restored(node: NodeView, state: FSMState): void {
+    for (const watcher of this.#watchers) watcher.restored?.(node, state);
+  }
+
+  asked(question: Question): void {
+    for (const watcher of this.#watchers) watcher.asked?.(question);
+  }
+
+  answered(question: Question, answer: string): void {
+    for (const watcher of this.#watchers) watcher.answered?.(question, answer);
+  }
+
+  outcome(node: NodeView, command: Uint8Array, outcome: ApplyOutcome, index: number): void {
+    if (outcome === 'applied') this.facts.acknowledge(index);
+    for (const watcher of this.#watchers) watcher.outcome?.(node, command, outcome, index);
+  }
+
+  read(node: NodeView, floor: number, state: FSMState): void {
+    for (const watcher of this.#watchers) watcher.read?.(node, floor, state);
+    this.facts.acknowledge(state.index);
+  }
+
+  verified(node: NodeView, term: number, rival: number): void {
+    for (const watcher of this.#watchers) watcher.verified?.(node, term, rival);
+  }
+
+  retired(node: NodeView): void {
+    for (const watcher of this.#watchers) watcher.retired?.(node);
+  }
+
+  ended(): void {
+    for (const watcher of this.#watchers) watcher.ended?.();
+  }
+
+  #leads(node: NodeView, term: number): void {
+    const leader = this.facts.leaderOf(term);
+    if (leader === node.id) return;
+    if (leader !== undefined) {
+      for (const watcher of this.#watchers) watcher.rivalled?.(node, term, leader);
+      return;
+    }
+    this.facts.recordLeader(node, term);
+    for (const watcher of this.#watchers) watcher.elected?.(node, term);
+  }
+
+  #commit(node: NodeView, term: number): void {
+    const index = this.facts.committedUpTo + 1;
+    const entry = this.facts.recordCommit(node, index, term);
+    for (const watcher of this.#watchers) watcher.committed?.(node, index, entry);
+  }
+
+  #node(name: string): NodeView {
+    const node = this.#byName.get(name);
+    if (node === undefined) throw new Error(`no node is called ${name}`);
+    return node;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Invariant } from '../court.ts';
+import { committedNeverCut } from './committed-never-cut.ts';
+import { committedOnQuorum } from './committed-on-quorum.ts';
+import { electionSafety } from './election-safety.ts';
+import { everyFutureSettlesOnce } from './every-future-settles-once.ts';
+import { firstFailureIsLast } from './first-failure-is-last.ts';
+import { leaderAppendOnly } from './leader-append-only.ts';
+import { leaderCompleteness } from './leader-completeness.ts';
+import { linearReads } from './linear-reads.ts';
+import { logMatching } from './log-matching.ts';
+import { logWithoutHoles } from './log-without-holes.ts';
+import { monotonic } from './monotonic.ts';
+import { persistBeforeReply } from './persist-before-reply.ts';
+import { stateMachineSafety } from './state-machine-safety.ts';
+import { stateOrdering } from './state-ordering.ts';
+import { truthfulOutcomes } from './truthful-outcomes.ts';
+import { verifiedLeader } from './verified-leader.ts';
+
+/** Every rule that is judged after every event. */
+export const invariants: readonly Invariant[] = [
+  electionSafety,
+  leaderAppendOnly,
+  logMatching,
+  leaderCompleteness,
+  stateMachineSafety,
+  monotonic,
+  stateOrdering,
+  committedOnQuorum,
+  persistBeforeReply,
+  firstFailureIsLast,
+  committedNeverCut,
+  logWithoutHoles,
+  linearReads,
+  verifiedLeader,
+  truthfulOutcomes,
+  everyFutureSettlesOnce,
+];

@@ -1,0 +1,85 @@
+import { type Random, randomInteger } from '../../internal/random.ts';
+import { type Config, defaultConfig } from '../../raft/config.ts';
+import type { DiskSpeed } from './disk.ts';
+
+/** How the nodes of a run are built and tuned. Times are milliseconds of virtual time. */
+export interface Profile {
+  /** Servers in the first configuration, 1 to 5. */
+  readonly nodes: number;
+  /** Servers that run beside them and may be added. */
+  readonly spares: number;
+  readonly heartbeatTimeoutMs: number;
+  readonly electionTimeoutMs: number;
+  readonly leaseTimeoutMs: number;
+  readonly commitTimeoutMs: number;
+  readonly rpcTimeoutMs: number;
+  readonly maxAppendEntries: number;
+  readonly batchApplyCh: boolean;
+  readonly trailingLogs: number;
+  readonly snapshotIntervalMs: number;
+  readonly snapshotThreshold: number;
+  readonly preVoteDisabled: boolean;
+  /** Stores have replaceTail, setMany and getLogRange. */
+  readonly atomicStores: boolean;
+  /** How long reading the log takes; 0 reads at once. */
+  readonly readDelayMs: number;
+  readonly diskSpeed: DiskSpeed;
+  readonly batchingFSM: boolean;
+  /** How long the FSM takes for a command; 0 applies at once. */
+  readonly applyMs: number;
+  /** Milliseconds between the wishes of clients, at most. */
+  readonly workEveryMs: number;
+}
+
+function pick<T>(random: Random, first: T, ...others: readonly T[]): T {
+  return others[randomInteger(random, 0, others.length) - 1] ?? first;
+}
+
+/** Draws a profile; fields of `fixed` are taken as they are. */
+export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
+  const heartbeatTimeoutMs = pick(random, 100, 150, 250);
+  const drawn: Profile = {
+    nodes: pick(random, 3, 3, 3, 5, 5, 4, 2, 1),
+    spares: pick(random, 0, 1, 1, 2),
+    heartbeatTimeoutMs,
+    electionTimeoutMs: heartbeatTimeoutMs * pick(random, 1, 1.5),
+    leaseTimeoutMs: heartbeatTimeoutMs * pick(random, 0.5, 1),
+    commitTimeoutMs: pick(random, 10, 25, 50),
+    rpcTimeoutMs: pick(random, 60, 150, 400),
+    maxAppendEntries: pick(random, 64, 8, 2, 1),
+    batchApplyCh: random.next() < 0.5,
+    trailingLogs: pick(random, 0, 2, 10, 50),
+    snapshotIntervalMs: pick(random, 100, 300, 1000),
+    snapshotThreshold: pick(random, 1, 8, 30),
+    preVoteDisabled: random.next() < 0.25,
+    atomicStores: random.next() < 0.6,
+    readDelayMs: pick(random, 0, 0, 0.3, 2),
+    diskSpeed: pick(
+      random,
+      { minSyncMs: 0.1, maxSyncMs: 0.5 },
+      { minSyncMs: 0.2, maxSyncMs: 3 },
+      { minSyncMs: 1, maxSyncMs: 20 },
+    ),
+    batchingFSM: random.next() < 0.5,
+    applyMs: pick(random, 0, 0, 0.5),
+    workEveryMs: pick(random, 10, 30, 60),
+  };
+  return { ...drawn, ...fixed };
+}
+
+/** The part of a profile that is the node's own config. */
+export function configOf(profile: Profile): Config {
+  return {
+    ...defaultConfig(),
+    heartbeatTimeout: profile.heartbeatTimeoutMs,
+    electionTimeout: profile.electionTimeoutMs,
+    leaderLeaseTimeout: profile.leaseTimeoutMs,
+    commitTimeout: profile.commitTimeoutMs,
+    maxAppendEntries: profile.maxAppendEntries,
+    batchApplyCh: profile.batchApplyCh,
+    trailingLogs: profile.trailingLogs,
+    snapshotInterval: profile.snapshotIntervalMs,
+    snapshotThreshold: profile.snapshotThreshold,
+    preVoteDisabled: profile.preVoteDisabled,
+  };
+}

@@ -1,0 +1,55 @@
+import { logTypeToString } from '../../raft/log.ts';
+import { describeMessage } from './copy-message.ts';
+import type { Watcher } from './court.ts';
+import type { DiskWrite } from './disk-image.ts';
+import type { Trace } from './trace.ts';
+
+function span(logs: readonly { readonly index: number; readonly term: number }[]): string {
+  const [first] = logs;
+  const last = logs.at(-1);
+  if (first === undefined || last === undefined) return 'nothing';
+  const from = `${first.index}:${first.term}`;
+  return first === last ? from : `${from}..${last.index}:${last.term}`;
+}
+
+function describeWrite(write: DiskWrite): string {
+  switch (write.kind) {
+    case 'store':
+      return `store ${span(write.logs)}`;
+    case 'delete':
+      return `delete ${write.min}..${write.max}`;
+    case 'replace':
+      return `replace from ${write.from} with ${span(write.logs)}`;
+    case 'keys':
+      return `keys ${[...write.writes].map(([key, value]) => `${key}=${value}`).join(' ')}`;
+    case 'snapshot':
+      return `snapshot ${write.snapshot.meta.id}`;
+  }
+}
+
+/** Writes down what nodes do. `write` puts a line into the trace. */
+export function newScribe(write: (who: string, what: string) => void): Watcher {
+  return {
+    elected: ({ id }, term) => write(id, `leads term ${term}`),
+    committed: ({ id }, index, { term, type }) =>
+      write(id, `commits ${index}:${term} ${logTypeToString(type)}`),
+    requestSent: ({ id }, request) => write(id, `sends ${describeMessage(request)}`),
+    replySent: ({ id }, _request, reply) => write(id, `sends ${describeMessage(reply)}`),
+    writeIssued: ({ id }, change) => write(id, `asks for ${describeWrite(change)}`),
+    writeSynced: ({ id }, change) => write(id, `has synced ${describeWrite(change)}`),
+    writeFailed: ({ id }) => write(id, 'learns that its write failed'),
+    applied: ({ id }, log) => write(id, `applies ${log.index}:${log.term}`),
+    restored: ({ id }, state) => write(id, `restores the state of ${state.index}`),
+    asked: ({ node, kind, number }) => write(node.id, `is asked ${kind} #${number}`),
+    answered: ({ node, number }, answer) => write(node.id, `answers #${number}: ${answer}`),
+    read: ({ id }, floor, state) => write(id, `reads ${state.index}, floor ${floor}`),
+  };
+}
+
+/** The signature of {@link newScribe}'s `write` for a trace and a clock. */
+export function traceWriter(
+  trace: Trace,
+  nowMs: () => number,
+): (who: string, what: string) => void {
+  return (who, what) => trace.add(nowMs(), who, what);
+}
