@@ -152,6 +152,9 @@ describe('the roots of a package', () => {
 
   it('are the sources of its sub-paths and of its programs', () => {
     expect(entryPoints(manifest)).toEqual(['index.ts']);
-    expect(programs(manifest)).toEqual(['scripts/a.mjs', 'examples/kv/demo.ts']);
+    expect(programs(Object.values(manifest.scripts))).toEqual([
+      'scripts/a.mjs',
+      'examples/kv/demo.ts',
+    ]);
   });
 });

@@ -22,9 +22,9 @@ export function entryPoints(manifest: Manifest): string[] {
   );
 }
 
-/** The source of every program a script starts. */
-export function programs(manifest: Manifest): string[] {
-  return Object.values(manifest.scripts).flatMap((script) =>
+/** The source of every program that one of the scripts starts. */
+export function programs(scripts: readonly string[]): string[] {
+  return scripts.flatMap((script) =>
     [...script.matchAll(/\bnode ([\w./-]+\.(?:js|mjs))/g)].flatMap(([, path]) =>
       path === undefined ? [] : [sourceOfBuilt(path)],
     ),
