@@ -82,3 +82,13 @@ it('registers an observer once and stops telling it when it is taken out', () =>
   registry.notify(stateChange(RaftState.Follower));
   expect(observer.getNumObserved()).toBe(1);
 });
+
+it('takes a filter that throws for one that wants nothing', () => {
+  const observer = newObserver(new Channel<Observation>(9), false, () => {
+    throw new Error('mistake');
+  });
+  const other = newObserver(new Channel<Observation>(9), false, null);
+  registryWith(observer, other).notify(stateChange(RaftState.Leader));
+  expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([0, 1]);
+  expect(other.getNumObserved()).toBe(1);
+});

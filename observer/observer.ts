@@ -24,7 +24,7 @@ export class Observer {
     return this.#observedCount;
   }
 
-  /** How many observations found the channel full or closed. Go: `GetNumDropped`. */
+  /** How many found the channel full or closed, or made the filter throw. Go: `GetNumDropped`. */
   getNumDropped(): number {
     return this.#droppedCount;
   }
@@ -34,8 +34,7 @@ export class Observer {
    * waited for; it never rejects.
    */
   observe(observation: Observation): Promise<void> | undefined {
-    if (this.#filter !== null && !this.#filter(observation)) return undefined;
-    if (this.#channel === null) return undefined;
+    if (!this.#wants(observation) || this.#channel === null) return undefined;
     if (this.#channel.trySend(observation)) {
       this.#observedCount += 1;
       return undefined;
@@ -43,6 +42,16 @@ export class Observer {
     if (this.#blocking && !this.#channel.closed) return this.#deliver(this.#channel, observation);
     this.#droppedCount += 1;
     return undefined;
+  }
+
+  /** A filter that throws wants nothing: the user's mistake must not reach the node. */
+  #wants(observation: Observation): boolean {
+    try {
+      return this.#filter === null || this.#filter(observation);
+    } catch {
+      this.#droppedCount += 1;
+      return false;
+    }
   }
 
   async #deliver(channel: Channel<Observation>, observation: Observation): Promise<void> {
@@ -91,11 +100,11 @@ export class ObserverRegistry {
    * blocking ones took it. It never rejects.
    */
   notify(observation: Observation): Promise<void> | undefined {
-    let waiting: Promise<void>[] | undefined;
+    const waiting: Promise<void>[] = [];
     for (const observer of this.#observers) {
       const delivery = observer.observe(observation);
-      if (delivery !== undefined) (waiting ??= []).push(delivery);
+      if (delivery !== undefined) waiting.push(delivery);
     }
-    return waiting === undefined ? undefined : Promise.all(waiting).then(() => undefined);
+    return waiting.length === 0 ? undefined : Promise.all(waiting).then(() => undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../internal/clock.ts';
 import type { Configuration } from '../raft/configuration.ts';
+import { encodePeers } from '../raft/configuration-codec.ts';
 import { RaftError } from '../raft/errors.ts';
 import {
   type OpenSnapshot,
@@ -31,24 +32,24 @@ export class InmemSnapshotStore implements SnapshotStore {
     this.#clock = clock;
   }
 
-  /** Throws a `RaftError` (`ERR_SNAPSHOT_VERSION`) for any version but 1. */
+  /** Throws a `RaftError` (`ERR_UNSUPPORTED_SNAPSHOT`) for any version but 1. */
   create(
     version: SnapshotVersion,
     index: number,
     term: number,
     configuration: Configuration,
     configurationIndex: number,
-    _trans: Transport,
+    trans: Transport,
   ): InmemSnapshotSink {
     if (version !== SnapshotVersionMax) {
-      throw new RaftError('ERR_SNAPSHOT_VERSION', `unsupported snapshot version ${version}`);
+      throw new RaftError('ERR_UNSUPPORTED_SNAPSHOT', `unsupported snapshot version ${version}`);
     }
     const meta = {
       version,
       id: snapshotName(term, index, this.#clock.wallTime().getTime()),
       index,
       term,
-      peers: null,
+      peers: encodePeers(configuration, trans),
       configuration: configuration.clone(),
       configurationIndex,
       size: 0,

@@ -1,0 +1,83 @@
+import { Crc64 } from '../internal/crc64.ts';
+import { RaftError } from '../raft/errors.ts';
+import type { ReadableFile } from './file-system.ts';
+
+/** Small enough that checksumming a chunk (some 700 MB/s) does not hold the event loop up. */
+const CHUNK_SIZE_BYTES = 256 * 1024;
+
+/** The CRC-64 of a whole file. The event loop turns between chunks. */
+export async function checksumOf(file: ReadableFile): Promise<Uint8Array> {
+  const checksum = new Crc64();
+  const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
+  for (let position = 0; ; ) {
+    const read = await file.read(chunk, position);
+    if (read === 0) return checksum.digest();
+    checksum.update(chunk.subarray(0, read));
+    position += read;
+  }
+}
+
+/** Everything in a file that must be small. Throws a `RaftError` (`ERR_MALFORMED_SNAPSHOT_META`). */
+export async function readSmallFile(file: ReadableFile, limitBytes: number): Promise<Uint8Array> {
+  const sizeBytes = await file.size();
+  if (sizeBytes > limitBytes) {
+    throw new RaftError(
+      'ERR_MALFORMED_SNAPSHOT_META',
+      `malformed meta.json: expected at most ${limitBytes} bytes, got ${sizeBytes}`,
+    );
+  }
+  const bytes = new Uint8Array(sizeBytes);
+  let filled = 0;
+  while (filled < sizeBytes) {
+    const read = await file.read(bytes.subarray(filled), filled);
+    if (read === 0) break;
+    filled += read;
+  }
+  return bytes.subarray(0, filled);
+}
+
+async function* chunksOf(file: ReadableFile): AsyncGenerator<Uint8Array, undefined> {
+  try {
+    for (let position = 0; ; ) {
+      const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
+      const read = await file.read(chunk, position);
+      if (read === 0) return;
+      position += read;
+      yield chunk.subarray(0, read);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The chunks of a file, once. The file is closed at the end, after an error, and when the iterator
+ * is returned from, even before its first chunk (where a generator alone would not notice).
+ */
+export class FileSnapshotReader implements AsyncIterable<Uint8Array> {
+  readonly #file: ReadableFile;
+  readonly #chunks: AsyncGenerator<Uint8Array, undefined>;
+  #taken = false;
+
+  constructor(file: ReadableFile) {
+    this.#file = file;
+    this.#chunks = chunksOf(file);
+  }
+
+  /** Throws a `RaftError` (`ERR_SNAPSHOT_READ_TWICE`) the second time. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+    if (this.#taken) {
+      const text = 'a snapshot reader may be iterated once: open the snapshot again';
+      throw new RaftError('ERR_SNAPSHOT_READ_TWICE', text);
+    }
+    this.#taken = true;
+    return {
+      next: () => this.#chunks.next(),
+      return: async () => {
+        await this.#chunks.return(undefined);
+        await this.#file.close();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+}
