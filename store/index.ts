@@ -12,3 +12,4 @@
  * @packageDocumentation
  */
 export { InmemStore, newInmemStore } from './inmem-store.ts';
+export { LogCache, newLogCache } from './log-cache.ts';

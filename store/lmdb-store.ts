@@ -240,8 +240,8 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
   }
 
   #find(index: number): Log | undefined {
-    if (!(index >= this.#first && index <= this.#last)) return undefined;
-    checkInteger('log index', index, 1);
+    const inside = index >= this.#first && index <= this.#last && this.#last > 0;
+    if (!inside || !Number.isInteger(index)) return undefined;
     const record = this.#environment.readLog(encodeUint64(index), `log ${index}`);
     return record === undefined ? undefined : decodeRecord(index, record);
   }
