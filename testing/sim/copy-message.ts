@@ -92,7 +92,7 @@ export function describeMessage(message: RPCRequest | RPCReply): string {
       return `append t${term} prev ${prevLogEntry}:${prevLogTerm} [${span}] c${leaderCommitIndex}`;
     }
     case 'AppendEntriesResponse':
-      return `append-reply t${message.term} ${message.success ? 'ok' : 'no'} last ${message.lastLog}`;
+      return `append-reply t${message.term} ${message.success ? 'ok' : 'no'} ${message.lastLog}`;
     case 'RequestVoteRequest': {
       const how = message.leadershipTransfer ? ' transfer' : '';
       return `vote t${message.term} last ${message.lastLogIndex}:${message.lastLogTerm}${how}`;

@@ -10,13 +10,19 @@ import { type EntryFact, Facts } from './facts.ts';
 import type { FSMState } from './fsm.ts';
 import type { NetworkWatcher } from './network.ts';
 
+/** The getters of a node that an invariant may ask. */
+export type RaftView = Pick<
+  RaftNode,
+  'state' | 'currentTerm' | 'commitIndex' | 'lastIndex' | 'appliedIndex'
+>;
+
 /** What an invariant may look at of a node. */
 export interface NodeView {
   readonly id: ServerID;
   readonly address: ServerAddress;
   readonly disk: SimDisk;
   /** `null` while the process is down or starting. */
-  readonly raft: RaftNode | null;
+  readonly raft: RaftView | null;
 }
 
 /** What a client asked of a node and has not been told yet, or has. */
@@ -54,8 +60,8 @@ export interface Watcher {
   read?(node: NodeView, floor: number, state: FSMState): void;
   /** A node of `term` was confirmed as leader; `rival` is the newest term led when it was asked. */
   verified?(node: NodeView, term: number, rival: number): void;
-  /** A node that stopped by itself has had time to answer everybody. */
-  retired?(node: NodeView): void;
+  /** A node that stopped by itself, for `cause` if any, has had time to answer everybody. */
+  retired?(node: NodeView, cause: Error | null): void;
   /** The run is over. */
   ended?(): void;
 }
@@ -65,7 +71,9 @@ export interface Invariant {
   readonly name: string;
   /** Where the rule comes from. */
   readonly source: string;
-  /** Begins to watch one run. `violated` may be called any number of times; the first one counts. */
+  /**
+   * Begins to watch one run. `violated` may be called any number of times; the first one counts.
+   */
   watch(facts: Facts, violated: (message: string) => void): Watcher;
 }
 
@@ -183,8 +191,8 @@ export class Court implements DiskWatcher, NetworkWatcher {
     for (const watcher of this.#watchers) watcher.verified?.(node, term, rival);
   }
 
-  retired(node: NodeView): void {
-    for (const watcher of this.#watchers) watcher.retired?.(node);
+  retired(node: NodeView, cause: Error | null): void {
+    for (const watcher of this.#watchers) watcher.retired?.(node, cause);
   }
 
   ended(): void {

@@ -20,8 +20,8 @@ function freezeLog(log: Log): Log {
 }
 
 /**
- * Log and stable store of one process on a simulated disk: only what every store must do, so a tail is
- * replaced in two writes and a vote is kept in three.
+ * Log and stable store of one process on a simulated disk: only what every store must do, so a tail
+ * is replaced in two writes and a vote is kept in three.
  */
 export class DiskStore implements LogStore, StableStore {
   readonly #disk: SimDisk;

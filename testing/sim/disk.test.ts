@@ -76,7 +76,7 @@ describe('a simulated disk', () => {
     expect(disk.durable.termAt(2)).toBe(7);
   });
 
-  it('keeps what the kernel had when the process is killed, unsynced until the next sync', async () => {
+  it('keeps what the kernel had at a kill, unsynced until the next sync', async () => {
     const { disk, process, run } = setUp();
     const first = fate(new DiskStore(disk, process, 0).storeLogs([log(1)]));
     process.kill();

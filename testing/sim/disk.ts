@@ -53,9 +53,9 @@ interface PendingWrite {
  * - `visible`: what the kernel would show to a reader now;
  * - `durable`: what would be left after a power loss.
  *
- * A write becomes visible when the disk turns to it and durable when its sync, which takes a while, is
- * done. Writes happen one at a time in the order of the calls. Snapshots go beside that queue: they
- * are renamed into place, visible and durable at once.
+ * A write becomes visible when the disk turns to it and durable when its sync, which takes a while,
+ * is done. Writes happen one at a time in the order of the calls. Snapshots go beside that queue:
+ * they are renamed into place, visible and durable at once.
  */
 export class SimDisk {
   readonly name: string;
@@ -73,6 +73,7 @@ export class SimDisk {
   #fault: DiskFault | null = null;
   #poisoned = false;
   #hanging = false;
+  #failed = false;
   #life = 0;
 
   constructor(
@@ -104,6 +105,11 @@ export class SimDisk {
   /** True when a write is under way that never ends. */
   get isHanging(): boolean {
     return this.#hanging;
+  }
+
+  /** True when a fault has met the process that uses the disk now. */
+  get hasFailed(): boolean {
+    return this.#failed;
   }
 
   /** Changes the speed from the next write on. */
@@ -154,6 +160,7 @@ export class SimDisk {
     this.#fault = null;
     this.#poisoned = false;
     this.#hanging = false;
+    this.#failed = false;
   }
 
   #losePower(): void {
@@ -171,6 +178,7 @@ export class SimDisk {
     this.#active = next;
     const fault = this.#fault;
     this.#fault = null;
+    if (fault !== null) this.#failed = true;
     const life = this.#life;
     const then = (delayMs: number, run: () => void): void => {
       this.#scheduler.schedule(delayMs, () => {

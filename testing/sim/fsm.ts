@@ -58,8 +58,9 @@ class Picture implements FSMSnapshot {
 }
 
 /**
- * A small key-value store that remembers all it was told. Commands are `key=text`. A snapshot is drawn
- * in slices while commands go on: the first write to a key saves the old value for the picture.
+ * A small key-value store that remembers all it was told. Commands are `key=text`. A snapshot is
+ * drawn in slices while commands go on: the first write to a key saves the old value for the
+ * picture.
  */
 export class SimFSM implements FSM {
   readonly #watcher: FSMWatcher;

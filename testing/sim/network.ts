@@ -97,7 +97,9 @@ export class SimNetwork {
     return (minDelayMs + this.#random.next() * (maxDelayMs - minDelayMs)) * factor * lateness;
   }
 
-  /** Carries something that is no part of an ordered connection: it may be lost, late or doubled. */
+  /**
+   * Carries something that is no part of an ordered connection: it may be lost, late or doubled.
+   */
   carry(from: ServerAddress, to: ServerAddress, arrive: () => void, mayDouble: boolean): void {
     this.#carryOnce(from, to, arrive);
     const { duplicate } = this.weather;

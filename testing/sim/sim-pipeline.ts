@@ -58,8 +58,8 @@ interface AnswerSlot {
 }
 
 /**
- * An ordered connection for AppendEntries. What is lost on it makes it stall for good: nothing behind
- * arrives either, until a timeout breaks it.
+ * An ordered connection for AppendEntries. What is lost on it makes it stall for good: nothing
+ * behind arrives either, until a timeout breaks it.
  */
 export class SimPipeline implements AppendPipeline {
   readonly #network: SimNetwork;

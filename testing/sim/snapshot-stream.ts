@@ -14,8 +14,8 @@ export interface Route {
 const WINDOW_CHUNKS = 2;
 
 /**
- * The bytes behind an InstallSnapshot request: chunks in order, one acknowledged before the next. The
- * receiver's reader throws when the sender dies or gives up.
+ * The bytes behind an InstallSnapshot request: chunks in order, one acknowledged before the next.
+ * The receiver's reader throws when the sender dies or gives up.
  */
 export class SnapshotStream {
   readonly #route: Route;

@@ -14,8 +14,8 @@ export function hashBytes(bytes: Uint8Array | null, from = 0x811c9dc5): number {
 }
 
 /**
- * What happened, line by line. Only the last lines are kept; the hash is over all of them, so that two
- * runs can be compared byte for byte.
+ * What happened, line by line. Only the last lines are kept; the hash is over all of them, so that
+ * two runs can be compared byte for byte.
  */
 export class Trace {
   readonly #keep: number;

@@ -14,8 +14,8 @@ interface SimEvent extends QueuedEvent {
 }
 
 /**
- * Calls `next` in a macrotask of its own, so that every microtask of what ran before is done. This is
- * the one place where the simulation touches the real event loop.
+ * Calls `next` in a macrotask of its own, so that every microtask of what ran before is done. This
+ * is the one place where the simulation touches the real event loop.
  */
 const nextTurn: (next: () => void) => void = (() => {
   if (typeof globalThis.setImmediate === 'function') {
@@ -36,8 +36,8 @@ const nextTurn: (next: () => void) => void = (() => {
 })();
 
 /**
- * Virtual time: one queue of events for all nodes. Events run one at a time; before the next one, all
- * promises that became ready have been followed to their end. Time passes only between events.
+ * Virtual time: one queue of events for all nodes. Events run one at a time; before the next one,
+ * all promises that became ready have been followed to their end. Time passes only between events.
  */
 export class Scheduler {
   #nowMs = 0;
@@ -56,8 +56,8 @@ export class Scheduler {
   }
 
   /**
-   * Runs `run` after `delayMs` (0 or more) of virtual time, in `process` if one is given: not at all
-   * when it is dead by then, later when it is stopped.
+   * Runs `run` after `delayMs` (0 or more) of virtual time, in `process` if one is given: not at
+   * all when it is dead by then, later when it is stopped.
    */
   schedule(delayMs: number, run: () => void, process: SimProcess | null = null): TimerHandle {
     return this.#enqueue(delayMs, run, process, false, 0);
@@ -229,7 +229,9 @@ export class SimProcess implements Clock {
     this.#paused = true;
   }
 
-  /** Goes on: late timers ring first, as Node's event loop does it, then what has arrived is seen. */
+  /**
+   * Goes on: late timers ring first, as Node's event loop does it, then what has arrived is seen.
+   */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;

@@ -20,8 +20,8 @@ function isNeeded(facts: Facts, node: NodeView, index: number): boolean {
 }
 
 /**
- * A committed entry that was on a disk stays there until a snapshot on that disk covers it, whether a
- * tail is cut, a head is forgotten or an entry is overwritten.
+ * A committed entry that was on a disk stays there until a snapshot on that disk covers it, whether
+ * a tail is cut, a head is forgotten or an entry is overwritten.
  */
 export const committedNeverCut: Invariant = {
   name: 'committed-never-cut',

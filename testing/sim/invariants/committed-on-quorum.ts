@@ -16,8 +16,8 @@ function onQuorum(facts: Facts, configuration: Configuration, entry: EntryFact):
 }
 
 /**
- * What is committed is on the durable disks of a quorum at that moment, and a leader commits only up
- * to an entry of its own term.
+ * What is committed is on the durable disks of a quorum at that moment, and a leader commits only
+ * up to an entry of its own term.
  */
 export const committedOnQuorum: Invariant = {
   name: 'committed-on-quorum',

@@ -1,8 +1,8 @@
 import type { Invariant, Question } from '../court.ts';
 
 /**
- * Whatever is asked of a node that lives on is answered, once. Questions to a process that was killed
- * die with it.
+ * Whatever is asked of a node that lives on is answered, once. Questions to a process that was
+ * killed die with it.
  */
 export const everyFutureSettlesOnce: Invariant = {
   name: 'every-future-settles-once',

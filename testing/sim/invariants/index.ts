@@ -6,6 +6,7 @@ import { everyFutureSettlesOnce } from './every-future-settles-once.ts';
 import { firstFailureIsLast } from './first-failure-is-last.ts';
 import { leaderAppendOnly } from './leader-append-only.ts';
 import { leaderCompleteness } from './leader-completeness.ts';
+import { leaderSpeaksForItsTerm } from './leader-speaks-for-its-term.ts';
 import { linearReads } from './linear-reads.ts';
 import { logMatching } from './log-matching.ts';
 import { logWithoutHoles } from './log-without-holes.ts';
@@ -13,6 +14,7 @@ import { monotonic } from './monotonic.ts';
 import { persistBeforeReply } from './persist-before-reply.ts';
 import { stateMachineSafety } from './state-machine-safety.ts';
 import { stateOrdering } from './state-ordering.ts';
+import { stopsOnlyForCause } from './stops-only-for-cause.ts';
 import { truthfulOutcomes } from './truthful-outcomes.ts';
 import { verifiedLeader } from './verified-leader.ts';
 
@@ -30,6 +32,8 @@ export const invariants: readonly Invariant[] = [
   firstFailureIsLast,
   committedNeverCut,
   logWithoutHoles,
+  leaderSpeaksForItsTerm,
+  stopsOnlyForCause,
   linearReads,
   verifiedLeader,
   truthfulOutcomes,

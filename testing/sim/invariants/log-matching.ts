@@ -2,8 +2,9 @@ import type { Invariant } from '../court.ts';
 import { hashOfLog } from '../facts.ts';
 
 /**
- * Two entries with the same index and term say the same and stand behind entries of the same term. By
- * induction their logs are equal up to there, so each entry is compared once, when it is written.
+ * Two entries with the same index and term say the same and stand behind entries of the same term.
+ * By induction their logs are equal up to there, so each entry is compared once, when it is
+ * written.
  */
 export const logMatching: Invariant = {
   name: 'log-matching',

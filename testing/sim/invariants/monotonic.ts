@@ -9,8 +9,8 @@ interface Marks {
 const NOTHING: Marks = { term: 0, commit: 0, applied: 0 };
 
 /**
- * While a node lives, its term, commit index and applied index never go back, and it never shows a log
- * that ends below what it applied. On disk the term never goes back at all.
+ * While a node lives, its term, commit index and applied index never go back, and it never shows a
+ * log that ends below what it applied. On disk the term never goes back at all.
  */
 export const monotonic: Invariant = {
   name: 'monotonic',

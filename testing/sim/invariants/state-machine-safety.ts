@@ -9,8 +9,8 @@ interface Applied {
 }
 
 /**
- * If a server has applied an entry at an index, no other server applies a different one there; and the
- * state behind equal histories is equal, wherever it came from: log or snapshot.
+ * If a server has applied an entry at an index, no other server applies a different one there; and
+ * the state behind equal histories is equal, wherever it came from: log or snapshot.
  */
 export const stateMachineSafety: Invariant = {
   name: 'state-machine-safety',

@@ -1,0 +1,17 @@
+import type { Invariant } from '../court.ts';
+
+/**
+ * A node stops by itself when it was removed or when its disk has failed it, never because its own
+ * rules contradict each other.
+ */
+export const stopsOnlyForCause: Invariant = {
+  name: 'stops-only-for-cause',
+  source: 'Raft paper, §2 (a replicated state machine is available while a majority is)',
+  watch(_facts, violated) {
+    return {
+      retired({ id, disk }, cause) {
+        if (cause !== null && !disk.hasFailed) violated(`${id} stops: ${cause.message}`);
+      },
+    };
+  },
+};
