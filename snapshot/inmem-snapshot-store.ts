@@ -27,6 +27,7 @@ interface HeldSnapshot {
 export class InmemSnapshotStore implements SnapshotStore {
   readonly #clock: Pick<Clock, 'wallTime'>;
   #latest: HeldSnapshot | null = null;
+  #lastNameMs = 0;
 
   constructor(clock: Pick<Clock, 'wallTime'> = systemClock) {
     this.#clock = clock;
@@ -44,9 +45,10 @@ export class InmemSnapshotStore implements SnapshotStore {
     if (version !== SnapshotVersionMax) {
       throw new RaftError('ERR_UNSUPPORTED_SNAPSHOT', `unsupported snapshot version ${version}`);
     }
+    this.#lastNameMs = Math.max(this.#clock.wallTime().getTime(), this.#lastNameMs + 1);
     const meta = {
       version,
-      id: snapshotName(term, index, this.#clock.wallTime().getTime()),
+      id: snapshotName(term, index, this.#lastNameMs),
       index,
       term,
       peers: encodePeers(configuration, trans),
