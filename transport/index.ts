@@ -1,0 +1,40 @@
+/**
+ * How nodes talk: over TCP (or any stream of bytes) in hashicorp/raft's format, or in memory.
+ *
+ * @example
+ * ```ts
+ * import { newTCPTransport } from 'quorate/transport';
+ *
+ * const transport = await newTCPTransport('127.0.0.1:0', null, 3, 10_000);
+ * console.log(transport.localAddr());
+ * await transport.close();
+ * ```
+ *
+ * @packageDocumentation
+ */
+export {
+  InmemTransport,
+  type InmemTransportOptions,
+  newInmemAddr,
+  newInmemTransport,
+  newInmemTransportWithTimeout,
+} from './inmem-transport.ts';
+export type { LineOutput } from './line-logger.ts';
+export {
+  DefaultMaxRPCsInFlight,
+  DefaultTimeoutScale,
+  NetworkTransport,
+  type NetworkTransportConfig,
+  newNetworkTransport,
+  newNetworkTransportWithConfig,
+  newNetworkTransportWithLogger,
+} from './network-transport.ts';
+export type { StreamConnection, StreamHandler, StreamLayer } from './stream-layer.ts';
+export {
+  newTCPStreamLayer,
+  newTCPTransport,
+  newTCPTransportWithConfig,
+  newTCPTransportWithLogger,
+  SocketConnection,
+  TCPStreamLayer,
+} from './tcp-stream-layer.ts';

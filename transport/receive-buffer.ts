@@ -1,0 +1,97 @@
+import { Decoder } from '../internal/msgpack/decode.ts';
+import { Scanner } from '../internal/msgpack/scan.ts';
+
+const nothing = new Uint8Array(0);
+
+/**
+ * What came in on a connection and was not used yet. A chunk is adopted as it is while nothing else
+ * waits; bytes are copied only when a message spans chunks, into room for twice as many, so that a
+ * message of n bytes costs on the order of n, however it is cut. Nothing that is taken out shares
+ * memory with it.
+ */
+export class ReceiveBuffer {
+  #bytes: Uint8Array = nothing;
+  #start = 0;
+  #end = 0;
+  /** Room behind `#end` is ours to write to; behind an adopted chunk it is not. */
+  #isOwn = false;
+  readonly #scanner = new Scanner();
+  /** How many values the scan under way is for; 0 when none is. */
+  #scanned = 0;
+
+  /** Bytes that wait. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Adds bytes, which must not change any more. */
+  push(chunk: Uint8Array): void {
+    if (this.length === 0) {
+      this.#bytes = chunk;
+      this.#start = 0;
+      this.#end = chunk.length;
+      this.#isOwn = false;
+      return;
+    }
+    if (!this.#isOwn || this.#end + chunk.length > this.#bytes.length) this.#makeRoom(chunk.length);
+    this.#bytes.set(chunk, this.#end);
+    this.#end += chunk.length;
+  }
+
+  /** The first byte that waits; undefined when none does. */
+  peek(): number | undefined {
+    return this.length > 0 ? this.#bytes[this.#start] : undefined;
+  }
+
+  /** Drops the first byte that waits. */
+  dropByte(): void {
+    this.#consume(1);
+  }
+
+  /**
+   * Takes the next `count` msgpack values, to be read before anything else is done here; `null` while
+   * they are not complete. Throws `MsgpackError` when they cannot become so.
+   */
+  takeValues(count: number): Decoder | null {
+    if (this.#scanned === 0) this.#scanner.expect(count);
+    this.#scanned = count;
+    if (!this.#scanner.scan(this.#bytes, this.#start, this.#end)) return null;
+    this.#scanned = 0;
+    const decoder = new Decoder(this.#bytes, this.#start, this.#start + this.#scanner.position);
+    this.#consume(this.#scanner.position);
+    return decoder;
+  }
+
+  /** Takes at most `limit` bytes, as a copy. */
+  takeBytes(limit: number): Uint8Array {
+    const count = Math.min(limit, this.length);
+    const copy = new Uint8Array(count);
+    copy.set(this.#bytes.subarray(this.#start, this.#start + count));
+    this.#consume(count);
+    return copy;
+  }
+
+  /** Drops at most `limit` bytes; returns how many. */
+  dropBytes(limit: number): number {
+    const count = Math.min(limit, this.length);
+    this.#consume(count);
+    return count;
+  }
+
+  #consume(count: number): void {
+    this.#start += count;
+    if (this.#start < this.#end) return;
+    this.#bytes = nothing;
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #makeRoom(count: number): void {
+    const room = new Uint8Array(2 * (this.length + count));
+    room.set(this.#bytes.subarray(this.#start, this.#end));
+    this.#end = this.length;
+    this.#start = 0;
+    this.#bytes = room;
+    this.#isOwn = true;
+  }
+}

@@ -1,0 +1,49 @@
+import type { ServerAddress } from '../raft/configuration.ts';
+
+/** Learns what happens to a {@link StreamConnection}. */
+export interface StreamHandler {
+  /** Bytes came; they are the handler's to keep. */
+  received(chunk: Uint8Array): void;
+  /** The peer will send no more, but may still read. */
+  ended(): void;
+  /** What was written has left: more may be written. */
+  drained(): void;
+  /** The connection broke and is closing. */
+  failed(error: Error): void;
+}
+
+/** A connection that carries bytes both ways. A TLS socket can be one as well as a TCP socket. */
+export interface StreamConnection {
+  readonly localAddress: ServerAddress;
+  readonly remoteAddress: ServerAddress;
+  /** Resolves, never rejects, when the connection holds no resources any more. */
+  readonly closed: Promise<void>;
+  /** Starts the flow of bytes; called once. `handler` hears nothing more after `destroy`. */
+  start(handler: StreamHandler): void;
+  /** Sends bytes, which must not change any more; false asks to wait for `drained`. */
+  write(chunk: Uint8Array): boolean;
+  /** Stops the flow of bytes until `resume`; what is under way may still come. */
+  pause(): void;
+  resume(): void;
+  /** Closes once what was written has left. */
+  end(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** What a `NetworkTransport` stands on. Go: `StreamLayer`, with the listener that it embeds. */
+export interface StreamLayer {
+  /** The next connection that comes in; rejects when accepting failed and after `close`. */
+  accept(): Promise<StreamConnection>;
+  /** Where peers reach this layer. */
+  addr(): ServerAddress;
+  /** Stops listening and resolves when no more comes in; connections are not touched. */
+  close(): Promise<void>;
+  /**
+   * Opens a connection.
+   *
+   * @param timeout limit in milliseconds; 0 for the system's own
+   * @param signal gives up when aborted
+   */
+  dial(address: ServerAddress, timeout: number, signal?: AbortSignal): Promise<StreamConnection>;
+}
