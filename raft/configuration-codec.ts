@@ -48,7 +48,10 @@ interface ConfigurationDraft {
 const serversField: Field<ConfigurationDraft> = {
   key: 'Servers',
   write: (to, { servers }) => {
-    if (servers === null) return to.nil();
+    if (servers === null) {
+      to.nil();
+      return;
+    }
     to.arrayHeader(servers.length);
     for (const server of servers) serverStruct.write(to, server);
   },

@@ -1,5 +1,4 @@
 import type { Channel } from '../internal/channel.ts';
-import type { ReloadableConfig } from './config.ts';
 import type { Configuration, ServerAddress, ServerID } from './configuration.ts';
 import type {
   ApplyFuture,
@@ -8,6 +7,7 @@ import type {
   IndexFuture,
   SnapshotFuture,
 } from './future.ts';
+import type { ObservationSink } from './observation.ts';
 import type { RaftState } from './state.ts';
 
 /** The fields of an entry that a caller may set. */
@@ -64,8 +64,8 @@ export interface RaftNode {
   commitIndex(): number;
   appliedIndex(): number;
   currentTerm(): number;
-  reloadConfig(config: ReloadableConfig): void;
-  reloadableConfig(): ReloadableConfig;
+  registerObserver(observer: ObservationSink): void;
+  deregisterObserver(observer: ObservationSink): void;
   /** Why the node stopped by itself, `null` while it has not. Beyond Go. */
   readonly fatal: Error | null;
 }

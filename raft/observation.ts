@@ -66,5 +66,11 @@ export interface Observation<Node = unknown> {
   readonly data: ObservationData;
 }
 
+/** Somebody who is told; `Observer` is one. */
+export interface ObservationSink {
+  /** Takes an observation; a promise when the node must wait for it. Never rejects. */
+  observe(observation: Observation): Promise<void> | undefined;
+}
+
 /** Decides which observations an observer gets; it must not block. Go: `FilterFn`. */
 export type FilterFn = (observation: Observation) => boolean;

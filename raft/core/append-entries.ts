@@ -134,7 +134,7 @@ function receiveEntries(node: NodeState, request: AppendEntriesRequest, out: Eff
       node.log.warn({ from: entry.index, to: lastIndex }, 'clearing log suffix');
       node.terms.truncateFrom(entry.index);
       truncateConfigurations(node, entry.index);
-      out.push({ kind: 'replaceTail', from: entry.index, entries: fresh });
+      out.push({ kind: 'replaceTail', from: entry.index, upTo: lastIndex, entries: fresh });
     }
     takeIn(node, fresh);
     return 'accepted';

@@ -1,4 +1,4 @@
-import { checkConfiguration, type Configuration, hasVote } from '../configuration.ts';
+import { type Configuration, checkConfiguration, hasVote } from '../configuration.ts';
 import { asError, ErrCantBootstrap, ErrNotVoter } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { RaftState } from '../state.ts';

@@ -28,8 +28,8 @@ import {
   onAppendSent,
   onEntriesUnavailable,
   onReplicationTimer,
-  onSendFailed,
   onSenderReady,
+  onSendFailed,
   onSnapshotReply,
 } from './replication.ts';
 import { onRequestVote } from './request-vote.ts';

@@ -29,8 +29,13 @@ export type DurableEffect =
   | { readonly kind: 'persistHardState'; readonly term: number; readonly vote: Vote | null }
   /** Stores a follower's new entries behind its log. */
   | { readonly kind: 'append'; readonly entries: readonly Log[] }
-  /** Deletes from `from` on and stores entries there, as one write. */
-  | { readonly kind: 'replaceTail'; readonly from: number; readonly entries: readonly Log[] }
+  /** Deletes `from` to `upTo`, the old end of the log, and stores entries there, as one write. */
+  | {
+      readonly kind: 'replaceTail';
+      readonly from: number;
+      readonly upTo: number;
+      readonly entries: readonly Log[];
+    }
   /** Waits until the log is durable up to `index`, whoever started that write. */
   | { readonly kind: 'awaitDurable'; readonly index: number }
   /** Deletes the whole log: a snapshot that does not fit it has taken its place. */

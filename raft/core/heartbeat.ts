@@ -14,12 +14,7 @@ import { confirmRound } from './verify-leader.ts';
  * have their own path, beside the log's, so that a follower busy with its disk still hears its
  * leader. They carry no entries and no commit index. Go: `heartbeat`.
  */
-export function beat(
-  node: NodeState,
-  leadership: Leadership,
-  peer: Progress,
-  out: Effects,
-): void {
+export function beat(node: NodeState, leadership: Leadership, peer: Progress, out: Effects): void {
   if (peer.removed) return;
   if (peer.beating) {
     peer.beatWanted = true;

@@ -1,5 +1,10 @@
 import type { Timestamp } from '../../internal/timestamp.ts';
-import type { Configuration, ConfigurationChange, ServerAddress, ServerID } from '../configuration.ts';
+import type {
+  Configuration,
+  ConfigurationChange,
+  ServerAddress,
+  ServerID,
+} from '../configuration.ts';
 import type { LogType } from '../log.ts';
 import type {
   AppendEntriesRequest,

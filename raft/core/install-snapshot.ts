@@ -1,6 +1,6 @@
 import { utf8ToString } from '../../internal/bytes.ts';
-import { decodeConfiguration, decodePeers } from '../configuration-codec.ts';
 import type { Configuration } from '../configuration.ts';
+import { decodeConfiguration, decodePeers } from '../configuration-codec.ts';
 import { asError, RaftError } from '../errors.ts';
 import { type InstallSnapshotRequest, InstallSnapshotResponse } from '../messages.ts';
 import { SnapshotVersionMax } from '../snapshot.ts';

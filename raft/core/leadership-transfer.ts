@@ -1,10 +1,6 @@
 import type { ServerAddress, ServerID } from '../configuration.ts';
 import { votersOf } from '../configuration.ts';
-import {
-  ErrLeadershipTransferInProgress,
-  ErrNotLeader,
-  RaftError,
-} from '../errors.ts';
+import { ErrLeadershipTransferInProgress, ErrNotLeader, RaftError } from '../errors.ts';
 import { TimeoutNowResponse } from '../messages.ts';
 import type { Effects } from './effect.ts';
 import { campaign } from './election.ts';
@@ -58,10 +54,7 @@ export function onTransfer(
     return refuse(
       target === null
         ? failure('ERR_NO_TRANSFER_TARGET', 'cannot find peer')
-        : failure(
-            'ERR_UNKNOWN_PEER',
-            `cannot find replication state for ${target.id}`,
-          ),
+        : failure('ERR_UNKNOWN_PEER', `cannot find replication state for ${target.id}`),
     );
   }
   const { id, address } = target ?? peer.server;

@@ -1,5 +1,5 @@
-import { quorumSize, votersOf } from '../configuration.ts';
 import { formatDuration } from '../../internal/duration.ts';
+import { quorumSize, votersOf } from '../configuration.ts';
 import type { Effects } from './effect.ts';
 import type { Now } from './input.ts';
 import type { NodeState } from './node.ts';

@@ -1,19 +1,20 @@
-import { decodeConfiguration, decodePeers, encodeConfiguration, encodePeers } from '../configuration-codec.ts';
 import {
   type Configuration,
   type ConfigurationChange,
   configurationChangeCommandToString,
   formatServers,
+  hasVote,
   inConfiguration,
   nextConfiguration,
 } from '../configuration.ts';
 import {
-  asError,
-  ErrLeadershipTransferInProgress,
-  ErrNotLeader,
-} from '../errors.ts';
+  decodeConfiguration,
+  decodePeers,
+  encodeConfiguration,
+  encodePeers,
+} from '../configuration-codec.ts';
+import { asError, ErrLeadershipTransferInProgress, ErrNotLeader } from '../errors.ts';
 import { type Log, LogType } from '../log.ts';
-import { hasVote } from '../configuration.ts';
 import type { Effects } from './effect.ts';
 import { beat } from './heartbeat.ts';
 import type { Now, Proposal, Ticket } from './input.ts';
@@ -81,9 +82,7 @@ export function configurationProposal(node: NodeState, configuration: Configurat
   const legacy = node.config.protocolVersion < 2;
   return {
     type: legacy ? LogType.LogRemovePeerDeprecated : LogType.LogConfiguration,
-    data: legacy
-      ? encodePeers(configuration, node.self)
-      : encodeConfiguration(configuration),
+    data: legacy ? encodePeers(configuration, node.self) : encodeConfiguration(configuration),
     extensions: null,
   };
 }
@@ -134,12 +133,7 @@ export function onChangeConfiguration(
 }
 
 /** Replicates to every server of the latest configuration and to no other. Go: `startStopReplication`. */
-export function updatePeers(
-  node: NodeState,
-  leadership: Leadership,
-  now: Now,
-  out: Effects,
-): void {
+export function updatePeers(node: NodeState, leadership: Leadership, now: Now, out: Effects): void {
   const { latest } = node.configurations;
   for (const server of latest.servers) {
     if (server.id === node.self.id) continue;
@@ -150,7 +144,10 @@ export function updatePeers(
       peer.nextIndex = Math.max(peer.nextIndex, node.snapshotIndex + 1);
       peer.sendIndex = peer.nextIndex;
       leadership.peers.set(server.id, peer);
-      out.push({ kind: 'observe', data: { kind: 'PeerObservation', removed: false, peer: server } });
+      out.push({
+        kind: 'observe',
+        data: { kind: 'PeerObservation', removed: false, peer: server },
+      });
       beat(node, leadership, peer, out);
       continue;
     }

@@ -7,7 +7,7 @@ import { RaftState } from '../state.ts';
 import type { Vote } from './effect.ts';
 import type { Candidacy } from './election.ts';
 import type { Leadership } from './leader.ts';
-import { TermIndex } from './term-index.ts';
+import type { TermIndex } from './term-index.ts';
 
 /** The part of the user's config that the rules read. */
 export interface CoreConfig {

@@ -1,15 +1,12 @@
+import { utf8ToString } from '../../internal/bytes.ts';
 import { hasVote, inConfiguration, type ServerID, votersOf } from '../configuration.ts';
-import {
-  RequestPreVoteRequest,
-  RequestPreVoteResponse,
-} from '../messages.ts';
+import { RequestPreVoteRequest, RequestPreVoteResponse } from '../messages.ts';
 import type { Effects } from './effect.ts';
 import { type Candidacy, standForElection, Tally } from './election.ts';
 import type { Now, Outcome, Ticket } from './input.ts';
 import { lastEntryOf, type NodeState } from './node.ts';
 import { followNewerTerm } from './term.ts';
 import { randomTimeoutMs } from './timeouts.ts';
-import { utf8ToString } from '../../internal/bytes.ts';
 
 /**
  * Asks the voters whether an election could be won, before the term is raised for it, so that a
@@ -67,7 +64,10 @@ export function onPreVoteReply(
     countPreVote(node, candidacy, from, old, now, out);
     return;
   }
-  node.log.debug({ from, term: reply.term, tally: candidacy.preVotes.granted }, 'pre-vote received');
+  node.log.debug(
+    { from, term: reply.term, tally: candidacy.preVotes.granted },
+    'pre-vote received',
+  );
   if (reply.term > term) {
     node.log.debug(
       { term: reply.term },

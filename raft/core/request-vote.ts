@@ -1,6 +1,6 @@
 import { bytesEqual, utf8ToString } from '../../internal/bytes.ts';
-import { encodePeers } from '../configuration-codec.ts';
 import { hasVote, inConfiguration } from '../configuration.ts';
+import { encodePeers } from '../configuration-codec.ts';
 import { type RequestVoteRequest, RequestVoteResponse } from '../messages.ts';
 import type { Effects } from './effect.ts';
 import type { Now, Ticket } from './input.ts';
@@ -17,7 +17,8 @@ interface Asked {
 
 function asked(node: NodeState, request: RequestVoteRequest): Asked {
   const addr = request.rpcHeader.addr;
-  const candidate = (addr !== null && addr.length > 0 ? addr : request.candidate) ?? new Uint8Array();
+  const candidate =
+    (addr !== null && addr.length > 0 ? addr : request.candidate) ?? new Uint8Array();
   return {
     request,
     id: utf8ToString(request.rpcHeader.id),
@@ -33,10 +34,7 @@ function asked(node: NodeState, request: RequestVoteRequest): Asked {
 function mayDisturb(node: NodeState, { request, id, address }: Asked): boolean {
   const { latest } = node.configurations;
   if (id !== '' && latest.servers.length > 0 && !inConfiguration(latest, id)) {
-    node.log.warn(
-      { from: address },
-      'rejecting vote request since node is not in configuration',
-    );
+    node.log.warn({ from: address }, 'rejecting vote request since node is not in configuration');
     return false;
   }
   const otherLeads = node.leaderAddress !== '' && node.leaderAddress !== address;

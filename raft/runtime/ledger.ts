@@ -1,0 +1,118 @@
+import { assert } from '../../internal/assert.ts';
+import { RingBuffer } from '../../internal/ring-buffer.ts';
+import type { Ticket } from '../core/input.ts';
+import type { EntryFuture } from '../future.ts';
+
+/** Somebody who waits for an answer, behind the number that the rules know. */
+export interface Waiter {
+  /** Takes the answer. */
+  settle(value: unknown): void;
+  /** Takes the reason why there is none. */
+  fail(error: Error): void;
+}
+
+/** Who stands behind each ticket. A ticket is answered once and then forgotten. */
+export class Ledger {
+  readonly #waiters = new Map<Ticket, Waiter>();
+  #lastTicket = 0;
+
+  /** How many wait. */
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  open(waiter: Waiter): Ticket {
+    this.#lastTicket += 1;
+    this.#waiters.set(this.#lastTicket, waiter);
+    return this.#lastTicket;
+  }
+
+  /** Takes the waiter out; undefined when it was answered before. */
+  take(ticket: Ticket): Waiter | undefined {
+    const waiter = this.#waiters.get(ticket);
+    this.#waiters.delete(ticket);
+    return waiter;
+  }
+
+  settle(ticket: Ticket, value: unknown): void {
+    this.take(ticket)?.settle(value);
+  }
+
+  fail(ticket: Ticket, error: Error): void {
+    this.take(ticket)?.fail(error);
+  }
+
+  /** Fails everybody who still waits. */
+  failAll(error: Error): void {
+    const waiters = [...this.#waiters.values()];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.fail(error);
+  }
+}
+
+/**
+ * The futures of a leader's entries, by index: entries are consecutive, so a ring does and no entry
+ * costs a map.
+ */
+export class InFlightEntries {
+  readonly #futures = new RingBuffer<EntryFuture | null>(1024);
+  readonly #sizes = new RingBuffer<number>(1024);
+  #firstIndex = 0;
+  #bytes = 0;
+
+  /** Entries that were proposed here and that the FSM has not finished. */
+  get size(): number {
+    return this.#futures.length;
+  }
+
+  /** What those entries hold in memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get #lastIndex(): number {
+    return this.#firstIndex + this.#futures.length - 1;
+  }
+
+  /** Adds the future of the next entry; null for an entry that nobody waits for. */
+  push(index: number, future: EntryFuture | null, sizeBytes: number): void {
+    if (this.#futures.length === 0) this.#firstIndex = index;
+    assert(
+      index === this.#firstIndex + this.#futures.length,
+      `futures are kept in the order of entries: expected ${this.#lastIndex + 1}, got ${index}`,
+    );
+    future?.setIndex(index);
+    this.#futures.push(future);
+    this.#sizes.push(sizeBytes);
+    this.#bytes += sizeBytes;
+  }
+
+  /** Gives the newest entry, which was added without a future, its future. */
+  bind(index: number, future: EntryFuture): void {
+    assert(index === this.#lastIndex, `only the newest entry can be bound, got ${index}`);
+    this.#futures.pop();
+    future.setIndex(index);
+    this.#futures.push(future);
+  }
+
+  /** Takes the future of entry `index`, and drops those before it. */
+  take(index: number): EntryFuture | null {
+    while (this.#futures.length > 0 && this.#firstIndex <= index) {
+      const future = this.#futures.shift() ?? null;
+      this.#bytes -= this.#sizes.shift() ?? 0;
+      this.#firstIndex += 1;
+      if (this.#firstIndex > index) return future;
+    }
+    return null;
+  }
+
+  /** Fails the futures of the entries after `after`: what becomes of those entries is unknown. */
+  failAfter(after: number, error: Error): void {
+    const lost: (EntryFuture | null)[] = [];
+    while (this.#futures.length > 0 && this.#lastIndex > after) {
+      lost.push(this.#futures.pop() ?? null);
+      this.#bytes -= this.#sizes.pop() ?? 0;
+    }
+    for (const future of lost.reverse()) future?.lost(error);
+  }
+}

@@ -1,0 +1,223 @@
+import type { Clock } from '../../internal/clock.ts';
+import { RingBuffer } from '../../internal/ring-buffer.ts';
+import { stepMain } from '../core/core.ts';
+import { Effects } from '../core/effect.ts';
+import type { MainInput, Proposal } from '../core/input.ts';
+import { acceptsConfigurationChange } from '../core/membership.ts';
+import type { NodeState } from '../core/node.ts';
+import { asError } from '../errors.ts';
+import type { EntryFuture } from '../future.ts';
+import type { LogType } from '../log.ts';
+import type { Performer } from './effects.ts';
+import { type Guest, WaitingRoom } from './waiting-room.ts';
+
+/** A proposal together with whoever made it. */
+export class EntryProposal implements Proposal, Guest {
+  readonly type: LogType;
+  readonly data: Uint8Array | null;
+  readonly extensions: Uint8Array | null;
+  readonly future: EntryFuture;
+  readonly deadlineMs: number;
+
+  constructor(
+    type: LogType,
+    data: Uint8Array | null,
+    extensions: Uint8Array | null,
+    future: EntryFuture,
+    deadlineMs: number,
+  ) {
+    this.type = type;
+    this.data = data;
+    this.extensions = extensions;
+    this.future = future;
+    this.deadlineMs = deadlineMs;
+  }
+
+  get sizeBytes(): number {
+    return (this.data?.length ?? 0) + (this.extensions?.length ?? 0);
+  }
+
+  refuse(error: Error): void {
+    this.future.refused(error);
+  }
+}
+
+/** A wish to change the configuration that waits for the change before it. */
+export interface ChangeRequest extends Guest {
+  /** Makes the input, once the change is let in. */
+  readonly admit: () => MainInput;
+}
+
+/** Entries that one loop turn makes of what was proposed; the rest goes into the next. */
+const MAX_BATCH_ENTRIES = 4096;
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+/** AppendEntries requests that one write to the disk may fold (rule 16). */
+const MAX_FOLDED_REQUESTS = 64;
+
+/** What the main lane needs from its node. */
+export interface MainLaneOptions {
+  readonly node: NodeState;
+  readonly clock: Clock;
+  readonly performer: Performer;
+  /** False while the leader has as much in flight as it may (rule 14). */
+  readonly hasRoom: () => boolean;
+  readonly onFatal: (error: Error) => void;
+}
+
+/**
+ * The main lane: takes one input after the other, steps, performs. While a durable effect is awaited
+ * nothing else is stepped here, so the rules own the state as Go's main goroutine does.
+ */
+export class MainLane {
+  readonly #o: MainLaneOptions;
+  readonly #inbox = new RingBuffer<MainInput>(64);
+  readonly #proposals: WaitingRoom<EntryProposal>;
+  readonly #changes: WaitingRoom<ChangeRequest>;
+  #busy = false;
+  #scheduled = false;
+  #turnScheduled = false;
+  #stopped = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(options: MainLaneOptions) {
+    this.#o = options;
+    this.#proposals = new WaitingRoom(options.clock);
+    this.#changes = new WaitingRoom(options.clock);
+  }
+
+  /** Queues an input behind all others. */
+  post(input: MainInput): void {
+    this.#inbox.push(input);
+    this.#schedule();
+  }
+
+  /** Takes a proposal. Everything that is proposed in one turn of the loop becomes one batch. */
+  propose(proposal: EntryProposal): void {
+    if (!this.#proposals.enter(proposal)) return;
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    this.#o.clock.afterIO(() => {
+      this.#turnScheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Takes a wish to change the configuration; it waits until the change before it is committed. */
+  proposeChange(request: ChangeRequest): void {
+    if (this.#changes.enter(request)) this.#schedule();
+  }
+
+  /** There may be room for waiting proposals again. */
+  wake(): void {
+    if (this.#proposals.length > 0) this.#schedule();
+  }
+
+  /** Steps nothing more; whoever waits is refused. Resolves when the step under way is performed. */
+  stop(reason: Error): Promise<void> {
+    this.#stopped = true;
+    this.#proposals.refuseAll(reason);
+    this.#changes.refuseAll(reason);
+    this.#inbox.clear();
+    if (!this.#busy) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#busy || this.#stopped) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#busy || this.#stopped) {
+      this.#proposals.watchDeadlines();
+      return;
+    }
+    this.#busy = true;
+    try {
+      while (!this.#stopped) {
+        const out = this.#stepNext();
+        if (out === undefined) break;
+        const pending = this.#o.performer.perform(out);
+        if (pending !== undefined) {
+          this.#proposals.watchDeadlines();
+          this.#changes.watchDeadlines();
+          pending.then(
+            () => this.#resume(),
+            (error: unknown) => this.#fail(error),
+          );
+          return;
+        }
+      }
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#proposals.watchDeadlines();
+    this.#changes.watchDeadlines();
+    this.#becomeIdle();
+  }
+
+  #resume(): void {
+    this.#becomeIdle();
+    this.#pump();
+  }
+
+  #fail(error: unknown): void {
+    this.#becomeIdle();
+    this.#o.onFatal(asError(error));
+  }
+
+  #becomeIdle(): void {
+    this.#busy = false;
+    for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  /** One step, or several neighbouring AppendEntries folded into one list; undefined when idle. */
+  #stepNext(): Effects | undefined {
+    const input = this.#inbox.shift() ?? this.#admitChange() ?? this.#admitProposals();
+    if (input === undefined) return undefined;
+    const out = new Effects();
+    this.#step(input, out);
+    if (input.kind !== 'appendEntries') return out;
+    for (let folded = 1; folded < MAX_FOLDED_REQUESTS; folded += 1) {
+      const next = this.#inbox.at(0);
+      if (next?.kind !== 'appendEntries') break;
+      this.#inbox.shift();
+      this.#step(next, out);
+    }
+    return out;
+  }
+
+  #step(input: MainInput, out: Effects): void {
+    const { node, clock } = this.#o;
+    const now = {
+      ms: clock.monotonicMs(),
+      get wall() {
+        return clock.wallTime();
+      },
+    };
+    stepMain(node, input, now, out);
+  }
+
+  #admitChange(): MainInput | undefined {
+    if (this.#changes.length === 0 || !acceptsConfigurationChange(this.#o.node)) return undefined;
+    return this.#changes.next()?.admit();
+  }
+
+  #admitProposals(): MainInput | undefined {
+    if (this.#proposals.length === 0 || this.#turnScheduled || !this.#o.hasRoom()) return undefined;
+    const batch: EntryProposal[] = [];
+    let bytes = 0;
+    while (batch.length < MAX_BATCH_ENTRIES && bytes < MAX_BATCH_BYTES) {
+      const proposal = this.#proposals.next();
+      if (proposal === undefined) break;
+      batch.push(proposal);
+      bytes += proposal.sizeBytes;
+    }
+    return batch.length === 0 ? undefined : { kind: 'propose', proposals: batch };
+  }
+}

@@ -1,0 +1,424 @@
+import { Channel, overrideNotify } from '../../internal/channel.ts';
+import type { Clock } from '../../internal/clock.ts';
+import { type Config, clockOf, randomOf } from '../config.ts';
+import { formatServers } from '../configuration.ts';
+import { stepMain } from '../core/core.ts';
+import { Effects, type TimerRequest } from '../core/effect.ts';
+import type { MainInput, PeerInput } from '../core/input.ts';
+import { type CoreConfig, lastIndexOf, type NodeState, newNodeState } from '../core/node.ts';
+import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
+import type { FSM } from '../fsm.ts';
+import type { LogStore } from '../log.ts';
+import { type Logger, silentLogger } from '../logger.ts';
+import type { ObservationData } from '../observation.ts';
+import type { SnapshotStore } from '../snapshot.ts';
+import type { StableStore } from '../stable.ts';
+import { RaftState } from '../state.ts';
+import { supportsClose, supportsPreVote, type Transport } from '../transport.ts';
+import { Performer } from './effects.ts';
+import { Entries } from './entries.ts';
+import { FsmLoop } from './fsm-loop.ts';
+import { Inbound } from './inbound.ts';
+import { PeerLanes, type Published, published } from './lanes.ts';
+import { InFlightEntries, Ledger } from './ledger.ts';
+import { MainLane } from './main-lane.ts';
+import { Observers } from './observers.ts';
+import { Outbound } from './outbound.ts';
+import { PeerSenders } from './peer-sender.ts';
+import { selfOf } from './self.ts';
+import { type SnapshotConfiguration, SnapshotLoop } from './snapshot-loop.ts';
+import { SnapshotReceiver } from './snapshot-receiver.ts';
+import { readInitialState } from './startup.ts';
+import { StoreWriter } from './store-writer.ts';
+import { TimerBoard } from './timer-board.ts';
+
+/** Everything a node is made of that comes from outside. */
+export interface Parts {
+  readonly config: Config;
+  readonly fsm: FSM;
+  readonly logs: LogStore;
+  readonly stable: StableStore;
+  readonly snaps: SnapshotStore;
+  readonly trans: Transport;
+}
+
+/** Entries and bytes that a leader may have in flight before proposals have to wait (rule 14). */
+const MAX_IN_FLIGHT_ENTRIES = 65_536;
+const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
+/** A write to a store that takes this many election timeouts, and at least 10 s, is a dead disk. */
+const DISK_LIMIT_ELECTION_TIMEOUTS = 10;
+const MIN_DISK_LIMIT_MS = 10_000;
+/** How long a shutdown waits for a write that is under way before it says that it still is. */
+const SHUTDOWN_LIMIT_MS = 10_000;
+
+/** Owns the lanes of one node: starts them, stops them, waits for them. Go: `run`. */
+export class NodeRunner {
+  readonly parts: Parts;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly node: NodeState;
+  readonly ledger = new Ledger();
+  readonly observers = new Observers();
+  readonly leaderCh = new Channel<boolean>(1);
+  readonly main: MainLane;
+  readonly fsm: FsmLoop;
+  readonly snapshots: SnapshotLoop;
+  readonly #inFlight = new InFlightEntries();
+  readonly #entries: Entries;
+  readonly #writer: StoreWriter;
+  readonly #peers: PeerSenders;
+  readonly #receiver: SnapshotReceiver;
+  readonly #performer: Performer;
+  readonly #lanes: PeerLanes;
+  readonly #timers: TimerBoard<string | object>;
+  readonly #peerTimers = new Map<object, Map<string, object>>();
+  readonly #owner: () => unknown;
+  #published: Published;
+  #stopped = false;
+  #fatal: Error | null = null;
+  #stopping: Promise<void> | null = null;
+  #notified: Promise<void> = Promise.resolve();
+
+  private constructor(parts: Parts, node: NodeState, owner: () => unknown) {
+    this.parts = parts;
+    this.node = node;
+    this.#owner = owner;
+    this.clock = clockOf(parts.config);
+    this.log = node.log;
+    this.#published = published(node);
+    this.#timers = new TimerBoard(this.clock);
+    this.#entries = new Entries(parts.logs);
+    this.#writer = new StoreWriter(
+      parts,
+      this.clock,
+      node.terms.lastIndex,
+      diskLimitMs(parts.config),
+      this.fail,
+    );
+    this.fsm = this.#newFsmLoop();
+    this.#receiver = new SnapshotReceiver({
+      snaps: parts.snaps,
+      trans: parts.trans,
+      fsm: this.fsm,
+      entries: this.#entries,
+      log: this.log,
+    });
+    this.#lanes = new PeerLanes(node, () => this.#performer);
+    this.#peers = this.#newPeerSenders();
+    this.#performer = this.#newPerformer();
+    this.main = new MainLane({
+      node,
+      clock: this.clock,
+      performer: this.#performer,
+      hasRoom: () => this.#hasRoom(),
+      onFatal: this.fail,
+    });
+    this.snapshots = this.#newSnapshotLoop();
+  }
+
+  /** Reads the stores, builds the node and starts its lanes. Go: `NewRaft`. */
+  static async start(parts: Parts, owner: () => unknown): Promise<NodeRunner> {
+    const { config, trans } = parts;
+    const log = config.logger ?? silentLogger;
+    const self = selfOf(config, trans);
+    const preVote = !config.preVoteDisabled && supportsPreVote(trans);
+    if (!preVote && !config.preVoteDisabled) {
+      log.warn({}, 'pre-vote is disabled because it is not supported by the Transport');
+    }
+    const restoreSnapshot = !config.noSnapshotRestoreOnStart;
+    const initial = await readInitialState({ ...parts, self, log, restoreSnapshot });
+    const { latest, latestIndex } = initial.configurations;
+    log.info(
+      { index: latestIndex, servers: formatServers(latest.servers) },
+      'initial configuration',
+    );
+    const coreConfig = coreConfigOf(config, preVote);
+    const node = newNodeState(self, coreConfig, randomOf(config), log, initial);
+    const runner = new NodeRunner(parts, node, owner);
+    runner.#listen();
+    return runner;
+  }
+
+  /** What users and fast lanes may see. */
+  get published(): Published {
+    return this.#published;
+  }
+
+  /** Why the node stopped by itself. */
+  get fatal(): Error | null {
+    return this.#fatal;
+  }
+
+  /** True once the node has stopped or is about to. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Queues an input of the main lane. */
+  readonly post = (input: MainInput): void => {
+    if (!this.#stopped) this.main.post(input);
+  };
+
+  /**
+   * The first failure is the last (rule 1): nothing more is written or answered, whoever waits is
+   * told, the node is Shutdown and `fatal` says why. The process lives on.
+   */
+  readonly fail = (error: Error): void => {
+    if (this.#stopped) return;
+    this.#fatal = error;
+    this.log.error({ error }, 'node has failed and stops');
+    this.#stopSoon();
+  };
+
+  /**
+   * Stops every lane and closes the transport; the stores stay open. Rejects when a write to a store
+   * is still under way at the limit: nobody may open that store again before it ended (rule 19).
+   */
+  shutdown(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  #listen(): void {
+    const { trans } = this.parts;
+    const inbound = new Inbound({
+      node: this.node,
+      ledger: this.ledger,
+      receiver: this.#receiver,
+      published: () => this.#published,
+      nowMs: this.#nowMs,
+      post: this.post,
+      isStopped: this.#isStopped,
+    });
+    trans.setHeartbeatHandler((rpc) => inbound.take(rpc));
+    inbound.run(trans.consumer()).catch((error: unknown) => this.fail(asError(error)));
+    this.post({ kind: 'start' });
+    this.snapshots.start();
+  }
+
+  readonly #nowMs = (): number => this.clock.monotonicMs();
+  readonly #isStopped = (): boolean => this.#stopped;
+  readonly #stepPeer = (input: PeerInput): void => {
+    if (this.#stopped) return;
+    try {
+      this.#lanes.step(input);
+    } catch (error) {
+      this.fail(asError(error));
+    }
+    if (input.kind === 'appended') this.main.wake();
+  };
+
+  #newFsmLoop(): FsmLoop {
+    return new FsmLoop({
+      fsm: this.parts.fsm,
+      entries: this.#entries,
+      inFlight: this.#inFlight,
+      clock: this.clock,
+      maxBatch: this.parts.config.maxAppendEntries,
+      appliedIndex: this.node.lastApplied,
+      onProgress: () => this.main.wake(),
+      onFatal: this.fail,
+    });
+  }
+
+  #newPeerSenders(): PeerSenders {
+    return new PeerSenders({
+      node: this.node,
+      trans: this.parts.trans,
+      entries: this.#entries,
+      snaps: this.parts.snaps,
+      nowMs: this.#nowMs,
+      step: this.#stepPeer,
+      isStopped: this.#isStopped,
+      onFatal: this.fail,
+    });
+  }
+
+  #newPerformer(): Performer {
+    return new Performer({
+      node: this.node,
+      writer: this.#writer,
+      entries: this.#entries,
+      inFlight: this.#inFlight,
+      ledger: this.ledger,
+      fsm: this.fsm,
+      peers: this.#peers,
+      outbound: new Outbound(this.parts.trans, this.node.self, this.post),
+      receiver: this.#receiver,
+      now: () => ({ ms: this.#nowMs(), wall: this.clock.wallTime() }),
+      setTimer: (request) => this.#setTimer(request),
+      stepPeer: this.#stepPeer,
+      post: this.post,
+      publish: () => {
+        this.#published = published(this.node);
+      },
+      observe: (data) => this.#observe(data),
+      leadershipChanged: (isLeader) => this.#leadershipChanged(isLeader),
+      shutdownSelf: () => this.#stopSoon(),
+      fatal: this.fail,
+      isStopped: this.#isStopped,
+    });
+  }
+
+  #newSnapshotLoop(): SnapshotLoop {
+    const { config, snaps, trans } = this.parts;
+    const { node } = this;
+    return new SnapshotLoop({
+      clock: this.clock,
+      random: node.random,
+      log: this.log,
+      fsm: this.fsm,
+      snaps,
+      trans,
+      intervalMs: () => config.snapshotInterval,
+      isWorthwhile: () => lastIndexOf(node) - node.snapshotIndex >= config.snapshotThreshold,
+      configuration: () => this.#committedConfiguration(),
+      onTaken: (index, term) => {
+        const { durableIndex } = this.#writer;
+        this.post({ kind: 'snapshotTaken', index, term, durableIndex });
+      },
+    });
+  }
+
+  /** Asks the main lane for the committed membership. */
+  #committedConfiguration(): Promise<SnapshotConfiguration> {
+    if (this.#stopped) return Promise.reject(ErrRaftShutdown);
+    return new Promise((settle, fail) => {
+      const ticket = this.ledger.open({
+        settle: (value) => settle(value as SnapshotConfiguration),
+        fail,
+      });
+      this.post({ kind: 'snapshotConfiguration', ticket });
+    });
+  }
+
+  /** False while a leader has as much in flight as it may; whoever does not lead refuses at once. */
+  #hasRoom(): boolean {
+    if (this.node.leadership === null) return true;
+    return (
+      this.#inFlight.size < MAX_IN_FLIGHT_ENTRIES &&
+      this.#inFlight.bytes < MAX_IN_FLIGHT_BYTES &&
+      this.#writer.pendingBytes < MAX_IN_FLIGHT_BYTES
+    );
+  }
+
+  #setTimer(request: TimerRequest): void {
+    if (!('peer' in request)) {
+      const { timer, delayMs } = request;
+      if (delayMs === null) this.#timers.cancel(timer);
+      else this.#timers.set(timer, delayMs, () => this.post({ kind: 'timer', timer }));
+      return;
+    }
+    const { timer, delayMs, leadership, peer } = request;
+    const key = this.#peerTimerKey(peer, timer);
+    if (delayMs === null) this.#timers.cancel(key);
+    else {
+      this.#timers.set(key, delayMs, () =>
+        this.#stepPeer({ kind: 'peerTimer', leadership, peer, timer }),
+      );
+    }
+  }
+
+  /** One key object for each timer of each peer, so that a timer costs no string. */
+  #peerTimerKey(peer: object, timer: string): object {
+    let keys = this.#peerTimers.get(peer);
+    if (keys === undefined) {
+      keys = new Map();
+      this.#peerTimers.set(peer, keys);
+    }
+    let key = keys.get(timer);
+    if (key === undefined) {
+      key = { timer };
+      keys.set(timer, key);
+    }
+    return key;
+  }
+
+  #observe(data: ObservationData): Promise<void> | undefined {
+    return this.observers.notify({ raft: this.#owner(), data });
+  }
+
+  /** The channel keeps the newest word; `notifyCh` gets every one, and never holds the node up. */
+  #leadershipChanged(isLeader: boolean): void {
+    overrideNotify(this.leaderCh, isLeader);
+    const { notifyCh } = this.parts.config;
+    if (notifyCh === undefined) return;
+    this.#notified = this.#notified.then(() => notifyCh.send(isLeader)).catch(() => {});
+  }
+
+  #stopSoon(): void {
+    this.shutdown().catch((error: unknown) => {
+      this.log.error({ error: asError(error) }, 'shutdown did not end well');
+    });
+  }
+
+  async #stop(): Promise<void> {
+    const { trans } = this.parts;
+    this.#timers.close();
+    if (this.#fatal !== null) this.#inFlight.failAfter(0, this.#fatal);
+    const out = new Effects();
+    stepMain(
+      this.node,
+      { kind: 'shutdown' },
+      { ms: this.#nowMs(), wall: this.clock.wallTime() },
+      out,
+    );
+    this.#performer.performNow(out);
+    this.#stopped = true;
+    this.#published = { ...published(this.node), role: RaftState.Shutdown };
+
+    trans.setHeartbeatHandler(null);
+    this.#receiver.stop();
+    this.#peers.close();
+    if (this.#fatal !== null) this.#writer.close(this.#fatal);
+    const lanes = Promise.all([
+      this.main.stop(ErrRaftShutdown),
+      this.fsm.stop(ErrRaftShutdown),
+      this.snapshots.stop(),
+    ]);
+    this.ledger.failAll(ErrRaftShutdown);
+    this.#inFlight.failAfter(0, ErrRaftShutdown);
+    try {
+      await this.#untilWritten();
+      await lanes;
+    } finally {
+      this.#writer.close(ErrRaftShutdown);
+      if (supportsClose(trans)) await trans.close();
+    }
+  }
+
+  /** Waits for the write that is under way, but not for ever. */
+  async #untilWritten(): Promise<void> {
+    let limit = { cancel(): void {} };
+    const late = new Promise<never>((_, reject) => {
+      limit = this.clock.setTimer(SHUTDOWN_LIMIT_MS, () => {
+        const what = this.#writer.activeWrite ?? 'a write';
+        const text = `${what} was still under way ${SHUTDOWN_LIMIT_MS} ms after the shutdown`;
+        reject(new RaftError('ERR_SHUTDOWN_INCOMPLETE', text));
+      });
+    });
+    try {
+      await Promise.race([this.#writer.idle(), late]);
+    } finally {
+      limit.cancel();
+    }
+  }
+}
+
+function diskLimitMs(config: Config): number {
+  return Math.max(MIN_DISK_LIMIT_MS, DISK_LIMIT_ELECTION_TIMEOUTS * config.electionTimeout);
+}
+
+function coreConfigOf(config: Config, preVote: boolean): CoreConfig {
+  return {
+    protocolVersion: config.protocolVersion,
+    heartbeatTimeoutMs: config.heartbeatTimeout,
+    electionTimeoutMs: config.electionTimeout,
+    commitTimeoutMs: config.commitTimeout,
+    leaderLeaseTimeoutMs: config.leaderLeaseTimeout,
+    maxAppendEntries: config.maxAppendEntries,
+    trailingLogs: config.trailingLogs,
+    shutdownOnRemove: config.shutdownOnRemove,
+    preVote,
+  };
+}

@@ -1,0 +1,60 @@
+import type { StartedEffect } from '../core/effect.ts';
+import type { MainInput, Outcome } from '../core/input.ts';
+import type { Self } from '../core/node.ts';
+import { asError, RaftError } from '../errors.ts';
+import { TimeoutNowRequest } from '../messages.ts';
+import { supportsPreVote, type Transport } from '../transport.ts';
+
+/** Runs a call; what it comes to is one value, whichever way it ends. */
+async function outcomeOf<T>(call: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { reply: await call() };
+  } catch (error) {
+    return { error: asError(error) };
+  }
+}
+
+/** Sends the requests of elections and transfers; the answers come back as inputs of the main lane. */
+export class Outbound {
+  readonly #trans: Transport;
+  readonly #self: Self;
+  readonly #post: (input: MainInput) => void;
+
+  constructor(trans: Transport, self: Self, post: (input: MainInput) => void) {
+    this.#trans = trans;
+    this.#self = self;
+    this.#post = post;
+  }
+
+  async requestVote({
+    candidacy,
+    to,
+    request,
+  }: Extract<StartedEffect, { kind: 'sendVote' }>): Promise<void> {
+    const outcome = await outcomeOf(() => this.#trans.requestVote(to.id, to.address, request));
+    this.#post({ kind: 'voteReply', candidacy, from: to.id, outcome });
+  }
+
+  async requestPreVote({
+    candidacy,
+    to,
+    request,
+  }: Extract<StartedEffect, { kind: 'sendPreVote' }>): Promise<void> {
+    const trans = this.#trans;
+    const outcome = await outcomeOf(async () => {
+      if (supportsPreVote(trans)) return trans.requestPreVote(to.id, to.address, request);
+      throw new RaftError('ERR_NO_PRE_VOTE', 'the transport cannot ask for pre-votes');
+    });
+    this.#post({ kind: 'preVoteReply', candidacy, from: to.id, outcome });
+  }
+
+  async timeoutNow({
+    leadership,
+    id,
+    address,
+  }: Extract<StartedEffect, { kind: 'sendTimeoutNow' }>): Promise<void> {
+    const request = new TimeoutNowRequest({ rpcHeader: this.#self.header });
+    const outcome = await outcomeOf(() => this.#trans.timeoutNow(id, address, request));
+    this.#post({ kind: 'timeoutNowReply', leadership, error: outcome.error ?? null });
+  }
+}

@@ -1,0 +1,300 @@
+import { isPromiseLike } from '../../internal/deferred.ts';
+import { encodeConfiguration, encodePeers } from '../configuration-codec.ts';
+import type { StartedEffect } from '../core/effect.ts';
+import type { PeerInput } from '../core/input.ts';
+import type { NodeState } from '../core/node.ts';
+import type { Progress } from '../core/progress.ts';
+import {
+  asError,
+  ErrLogNotFound,
+  ErrPipelineReplicationNotSupported,
+  RaftError,
+} from '../errors.ts';
+import type { Log } from '../log.ts';
+import { AppendEntriesRequest, InstallSnapshotRequest } from '../messages.ts';
+import type { SnapshotStore } from '../snapshot.ts';
+import type { AppendPipeline, Transport } from '../transport.ts';
+import type { Entries } from './entries.ts';
+
+type SendAppend = Extract<StartedEffect, { kind: 'sendAppend' }>;
+type SendSnapshot = Extract<StartedEffect, { kind: 'sendSnapshot' }>;
+type SendHeartbeat = Extract<StartedEffect, { kind: 'sendHeartbeat' }>;
+
+/** One AppendEntries carries about this many bytes after its first entry (rule 14). */
+const MAX_REQUEST_BYTES = 1024 * 1024;
+
+/** What the senders need from their node. */
+export interface PeerSendersOptions {
+  readonly node: NodeState;
+  readonly trans: Transport;
+  readonly entries: Entries;
+  readonly snaps: SnapshotStore;
+  readonly nowMs: () => number;
+  readonly step: (input: PeerInput) => void;
+  readonly isStopped: () => boolean;
+  readonly onFatal: (error: Error) => void;
+}
+
+/**
+ * Sends to followers what the rules have decided: reads the entries, checks that the leadership it
+ * was decided for is still held, and sends, the last two in one breath (rule 6). Go: `replicate`.
+ */
+export class PeerSenders {
+  readonly #o: PeerSendersOptions;
+  readonly #pipelines = new Map<Progress, AppendPipeline>();
+
+  constructor(options: PeerSendersOptions) {
+    this.#o = options;
+  }
+
+  /** Sends a heartbeat on its own connection. */
+  heartbeat(effect: SendHeartbeat): void {
+    const { leadership, peer, round, request } = effect;
+    const sentAtMs = this.#o.nowMs();
+    const answered = (outcome: Extract<PeerInput, { kind: 'heartbeatReply' }>['outcome']): void =>
+      this.#step({ kind: 'heartbeatReply', leadership, peer, round, sentAtMs, outcome });
+    this.#o.trans.appendEntries(peer.server.id, peer.server.address, request).then(
+      (reply) => answered({ reply }),
+      (error: unknown) => answered({ error: asError(error) }),
+    );
+  }
+
+  /** Reads the entries and sends them. */
+  append(effect: SendAppend): void {
+    try {
+      const logs = this.#o.entries.read(effect.first, effect.last, MAX_REQUEST_BYTES);
+      if (isPromiseLike(logs)) {
+        logs.then(
+          (read) => this.#send(effect, read),
+          (error: unknown) => this.#unreadable(effect, asError(error)),
+        );
+      } else {
+        this.#send(effect, logs);
+      }
+    } catch (error) {
+      this.#unreadable(effect, asError(error));
+    }
+  }
+
+  /** Sends the newest snapshot to a follower that needs entries which are gone. */
+  snapshot(effect: SendSnapshot): void {
+    void this.#sendSnapshot(effect);
+  }
+
+  closePipeline(peer: Progress): void {
+    const pipeline = this.#pipelines.get(peer);
+    if (pipeline === undefined) return;
+    this.#pipelines.delete(peer);
+    this.#o.node.log.info({ peer: peer.server.id }, 'aborting pipeline replication');
+    closeQuietly(pipeline);
+  }
+
+  /** Nothing more goes to this peer. */
+  stop(peer: Progress): void {
+    this.closePipeline(peer);
+  }
+
+  /** Closes every pipeline. */
+  close(): void {
+    for (const pipeline of this.#pipelines.values()) closeQuietly(pipeline);
+    this.#pipelines.clear();
+  }
+
+  #step(input: PeerInput): void {
+    if (!this.#o.isStopped()) this.#o.step(input);
+  }
+
+  /** True while what was decided may still be sent. */
+  #isCurrent({ leadership, peer, epoch }: SendAppend | SendSnapshot): boolean {
+    return !this.#o.isStopped() && this.#o.node.leadership === leadership && peer.epoch === epoch;
+  }
+
+  #unreadable(effect: SendAppend, error: Error): void {
+    if (!this.#isCurrent(effect)) return;
+    const { leadership, peer, epoch, first } = effect;
+    const { node } = this.#o;
+    if (error !== ErrLogNotFound) {
+      node.log.error({ index: first, error }, 'failed to get log');
+      this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
+    } else if (node.terms.termAt(first) !== undefined && first > node.snapshotIndex) {
+      this.#o.onFatal(
+        new RaftError(
+          'ERR_LOG_DAMAGED',
+          `the log store lost entry ${first}, which no snapshot covers ` +
+            `(last snapshot ${node.snapshotIndex})`,
+        ),
+      );
+    } else {
+      this.#step({ kind: 'entriesUnavailable', leadership, peer, epoch });
+    }
+  }
+
+  #send(effect: SendAppend, logs: readonly Log[]): void {
+    if (!this.#isCurrent(effect)) return;
+    const { peer, prevIndex, prevTerm, leadership, commitIndex } = effect;
+    const { self } = this.#o.node;
+    const request = new AppendEntriesRequest({
+      rpcHeader: self.header,
+      term: leadership.term,
+      leader: self.encodePeer(self.id, self.address),
+      prevLogEntry: prevIndex,
+      prevLogTerm: prevTerm,
+      entries: logs,
+      leaderCommitIndex: commitIndex,
+    });
+    if (effect.pipelined) {
+      const pipeline = this.#pipelines.get(peer);
+      if (pipeline === undefined) void this.#openPipeline(effect, request);
+      else this.#sendAhead(effect, request, pipeline);
+    } else {
+      this.#sendAlone(effect, request);
+    }
+  }
+
+  /** One request at a time, on a connection of the pool. */
+  #sendAlone(effect: SendAppend, request: AppendEntriesRequest): void {
+    const { peer, leadership, epoch } = effect;
+    const answered = this.#noteSent(effect, request);
+    const { id, address } = peer.server;
+    this.#o.trans.appendEntries(id, address, request).then(
+      (reply) => answered({ reply }),
+      (error: unknown) => answered({ error: asError(error) }),
+    );
+    this.#step({ kind: 'senderReady', leadership, peer, epoch });
+  }
+
+  /** Ahead of the answers; the transport says when it takes the next one. */
+  #sendAhead(effect: SendAppend, request: AppendEntriesRequest, pipeline: AppendPipeline): void {
+    const { peer, leadership, epoch } = effect;
+    const accepted = pipeline.appendEntries(request);
+    const answered = this.#noteSent(effect, request);
+    accepted.then(
+      (future) => {
+        future.error().then((error) => {
+          if (error === null) answered({ reply: future.response() });
+          else answered({ error });
+        });
+        this.#step({ kind: 'senderReady', leadership, peer, epoch });
+      },
+      (thrown: unknown) => {
+        const error = asError(thrown);
+        this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
+      },
+    );
+  }
+
+  async #openPipeline(effect: SendAppend, request: AppendEntriesRequest): Promise<void> {
+    const { peer, leadership, epoch } = effect;
+    const { id, address } = peer.server;
+    const { log } = this.#o.node;
+    let pipeline: AppendPipeline;
+    try {
+      pipeline = await this.#o.trans.appendEntriesPipeline(id, address);
+    } catch (thrown) {
+      if (!this.#isCurrent(effect)) return;
+      const error = asError(thrown);
+      if (error === ErrPipelineReplicationNotSupported) {
+        this.#step({ kind: 'pipelineUnsupported', leadership, peer });
+        this.#sendAlone(effect, request);
+        return;
+      }
+      log.error({ peer: id, error }, 'failed to start pipeline replication to');
+      this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
+      return;
+    }
+    if (!this.#isCurrent(effect)) {
+      closeQuietly(pipeline);
+      return;
+    }
+    log.info({ peer: id }, 'pipelining replication');
+    this.#pipelines.set(peer, pipeline);
+    this.#sendAhead(effect, request, pipeline);
+  }
+
+  /** Says that a request has left, and gives the function that takes its answer. */
+  #noteSent(
+    effect: SendAppend,
+    request: AppendEntriesRequest,
+  ): (outcome: Extract<PeerInput, { kind: 'appendReply' }>['outcome']) => void {
+    const { leadership, peer, epoch, round, prevIndex } = effect;
+    const count = request.entries?.length ?? 0;
+    const sentAtMs = this.#o.nowMs();
+    this.#step({ kind: 'appendSent', leadership, peer, epoch, count });
+    return (outcome) =>
+      this.#step({
+        kind: 'appendReply',
+        leadership,
+        peer,
+        epoch,
+        prevIndex,
+        count,
+        round,
+        sentAtMs,
+        outcome,
+      });
+  }
+
+  async #sendSnapshot(effect: SendSnapshot): Promise<void> {
+    const { leadership, peer, epoch, round } = effect;
+    const { snaps, trans, node } = this.#o;
+    const sentAtMs = this.#o.nowMs();
+    let index = 0;
+    const answered = (outcome: Extract<PeerInput, { kind: 'snapshotReply' }>['outcome']): void =>
+      this.#step({
+        kind: 'snapshotReply',
+        leadership,
+        peer,
+        epoch,
+        index,
+        round,
+        sentAtMs,
+        outcome,
+      });
+    let reader: AsyncIterable<Uint8Array> | null = null;
+    try {
+      const newest = (await snaps.list())[0];
+      if (newest === undefined) throw new RaftError('ERR_NO_SNAPSHOT', 'no snapshots found');
+      node.log.info({ id: newest.id }, 'opening snapshot');
+      const opened = await snaps.open(newest.id);
+      reader = opened.reader;
+      const { meta } = opened;
+      index = meta.index;
+      if (!this.#isCurrent(effect)) return;
+      const { self } = node;
+      const request = new InstallSnapshotRequest({
+        rpcHeader: self.header,
+        snapshotVersion: meta.version,
+        term: leadership.term,
+        leader: self.encodePeer(self.id, self.address),
+        lastLogIndex: meta.index,
+        lastLogTerm: meta.term,
+        peers: encodePeers(meta.configuration, self),
+        configuration: encodeConfiguration(meta.configuration),
+        configurationIndex: meta.configurationIndex,
+        size: meta.size,
+      });
+      const { id, address } = peer.server;
+      node.log.info({ peer: id, id: meta.id, size: meta.size }, 'installing snapshot on');
+      answered({ reply: await trans.installSnapshot(id, address, request, reader) });
+    } catch (error) {
+      answered({ error: asError(error) });
+    } finally {
+      await abandon(reader);
+    }
+  }
+}
+
+/** Lets go of a reader that may not have been read to its end. */
+async function abandon(reader: AsyncIterable<Uint8Array> | null): Promise<void> {
+  try {
+    await reader?.[Symbol.asyncIterator]().return?.();
+  } catch {
+    // It was being thrown away: what it still had to say does not matter.
+  }
+}
+
+function closeQuietly(pipeline: AppendPipeline): void {
+  pipeline.close().catch(() => {
+    // The requests in it fail by themselves; there is nothing else to close.
+  });
+}

@@ -1,0 +1,301 @@
+import type { Clock, TimerHandle } from '../../internal/clock.ts';
+import { RingBuffer } from '../../internal/ring-buffer.ts';
+import type { Vote } from '../core/effect.ts';
+import { asError, RaftError } from '../errors.ts';
+import { isTailReplacing, type Log, type LogStore, type MaybePromise } from '../log.ts';
+import {
+  isAtomicStable,
+  KEY_CURRENT_TERM,
+  KEY_LAST_VOTE_CANDIDATE,
+  KEY_LAST_VOTE_TERM,
+  type StableStore,
+} from '../stable.ts';
+import { sizeOf } from './entries.ts';
+
+/** A write that waits for its turn. */
+interface Job {
+  /** What it is, for the error that names what was in the way. */
+  readonly what: string;
+  /** Set for appends alone: neighbouring appends become one write. */
+  readonly entries: Log[] | null;
+  readonly perform: (job: Job) => MaybePromise<void>;
+  readonly done: (() => void)[];
+  readonly failed: ((error: Error) => void)[];
+}
+
+/** Entries of the log's head that are deleted in one write. */
+const COMPACTION_CHUNK = 4096;
+
+/** The stores that a node writes to. */
+export interface Stores {
+  readonly logs: LogStore;
+  readonly stable: StableStore;
+}
+
+/**
+ * The one way to the disk (rule 1): log tail, term and vote go through a single queue, one write at a
+ * time. The first failure is the last write: what is queued behind it is not performed, and nobody
+ * is told that it was. A disk that failed once is not to be trusted with the next fsync.
+ */
+export class StoreWriter {
+  readonly #stores: Stores;
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  readonly #onFailure: (error: Error) => void;
+  readonly #queue = new RingBuffer<Job>();
+  #active: Job | null = null;
+  #activeSinceMs = 0;
+  #watch: TimerHandle | null = null;
+  #failure: Error | null = null;
+  #durableIndex: number;
+  #pendingBytes = 0;
+  #compactTo = 0;
+  #idleWaiters: (() => void)[] = [];
+
+  /**
+   * @param durableIndex last index of the log as start-up found it
+   * @param limitMs a write that takes longer than this is taken for a dead disk
+   */
+  constructor(
+    stores: Stores,
+    clock: Clock,
+    durableIndex: number,
+    limitMs: number,
+    onFailure: (error: Error) => void,
+  ) {
+    this.#stores = stores;
+    this.#clock = clock;
+    this.#durableIndex = durableIndex;
+    this.#limitMs = limitMs;
+    this.#onFailure = onFailure;
+  }
+
+  /** The log is on the disk up to here. */
+  get durableIndex(): number {
+    return this.#durableIndex;
+  }
+
+  /** Bytes of entries that are not on the disk yet. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Appends behind everything queued. `done` is called when the entries are on the disk. */
+  append(entries: readonly Log[], done: () => void, failed: (error: Error) => void): void {
+    for (const entry of entries) this.#pendingBytes += sizeOf(entry);
+    const newest = this.#queue.at(this.#queue.length - 1);
+    if (newest !== undefined && newest.entries !== null) {
+      for (const entry of entries) newest.entries.push(entry);
+      newest.done.push(done);
+      newest.failed.push(failed);
+      return;
+    }
+    this.#enqueue({
+      what: 'append',
+      entries: [...entries],
+      perform: (job) => this.#stores.logs.storeLogs(job.entries ?? []),
+      done: [done],
+      failed: [failed],
+    });
+  }
+
+  /** Like {@link append}, as a promise. */
+  appendAndWait(entries: readonly Log[]): Promise<void> {
+    return new Promise((done, failed) => this.append(entries, done, failed));
+  }
+
+  /** Deletes from `from` on and stores `entries` there, in one write where the store can. */
+  replaceTail(from: number, lastIndex: number, entries: readonly Log[]): Promise<void> {
+    const { logs } = this.#stores;
+    const last = entries.at(-1)?.index ?? from - 1;
+    return this.#run('replaceTail', async () => {
+      this.#durableIndex = Math.min(this.#durableIndex, from - 1);
+      if (isTailReplacing(logs)) {
+        await logs.replaceTail(from, entries);
+      } else {
+        await logs.deleteRange(from, lastIndex);
+        await logs.storeLogs(entries);
+      }
+      this.#durableIndex = last;
+    });
+  }
+
+  /**
+   * Saves term and vote (rule 9): atomically where the store can, else in the order that is safe at
+   * every crash point. The term comes first; a candidate without its term means nothing.
+   */
+  persistHardState(term: number, vote: Vote | null): Promise<void> {
+    const { stable } = this.#stores;
+    return this.#run('persistHardState', async () => {
+      if (isAtomicStable(stable)) {
+        await stable.setMany([
+          { key: KEY_CURRENT_TERM, value: term },
+          ...(vote === null
+            ? []
+            : [
+                { key: KEY_LAST_VOTE_CANDIDATE, value: vote.candidate },
+                { key: KEY_LAST_VOTE_TERM, value: vote.term },
+              ]),
+        ]);
+        return;
+      }
+      await stable.setUint64(KEY_CURRENT_TERM, term);
+      if (vote === null) return;
+      await stable.set(KEY_LAST_VOTE_CANDIDATE, vote.candidate);
+      await stable.setUint64(KEY_LAST_VOTE_TERM, vote.term);
+    });
+  }
+
+  /** Deletes the whole log. */
+  dropLog(): Promise<void> {
+    const { logs } = this.#stores;
+    return this.#run('dropLog', async () => {
+      this.#compactTo = 0;
+      const first = await logs.firstIndex();
+      const last = await logs.lastIndex();
+      if (last > 0) await logs.deleteRange(first, last);
+      this.#durableIndex = 0;
+    });
+  }
+
+  /** Resolves once the log is on the disk up to `index`; undefined when it is already. */
+  untilDurable(index: number): Promise<void> | undefined {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (index <= this.#durableIndex) return undefined;
+    return this.#run('awaitDurable', () => {});
+  }
+
+  /** The head up to `upTo` may go. It goes in ascending chunks between other writes (rule 12). */
+  compact(upTo: number): void {
+    this.#compactTo = Math.max(this.#compactTo, upTo);
+    this.#next();
+  }
+
+  /** Resolves once nothing is being written. */
+  idle(): Promise<void> {
+    if (this.#active === null) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** What is being written at the moment, for the error that a shutdown ends with. */
+  get activeWrite(): string | null {
+    return this.#active?.what ?? null;
+  }
+
+  /** Performs nothing more; a write that is under way is left to end. */
+  close(reason: Error): void {
+    this.#latch(reason);
+  }
+
+  #run(what: string, work: () => MaybePromise<void>): Promise<void> {
+    return new Promise((done, failed) => {
+      this.#enqueue({ what, entries: null, perform: work, done: [done], failed: [failed] });
+    });
+  }
+
+  #enqueue(job: Job): void {
+    if (this.#failure !== null) {
+      for (const failed of job.failed) failed(this.#failure);
+      return;
+    }
+    this.#queue.push(job);
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#active !== null || this.#failure !== null) return;
+    const job = this.#queue.shift() ?? this.#compactionJob();
+    if (job === undefined) return;
+    this.#active = job;
+    this.#activeSinceMs = this.#clock.monotonicMs();
+    this.#armWatch(this.#limitMs);
+    void this.#perform(job);
+  }
+
+  async #perform(job: Job): Promise<void> {
+    try {
+      await job.perform(job);
+    } catch (error) {
+      this.#active = null;
+      this.#fail(job, writeFailed(job.what, asError(error)));
+      this.#wakeIdle();
+      return;
+    }
+    this.#active = null;
+    if (this.#failure !== null) {
+      for (const failed of job.failed) failed(this.#failure);
+    } else {
+      this.#finish(job);
+    }
+    this.#wakeIdle();
+    this.#next();
+  }
+
+  #finish(job: Job): void {
+    if (job.entries !== null) {
+      for (const entry of job.entries) this.#pendingBytes -= sizeOf(entry);
+      this.#durableIndex = job.entries.at(-1)?.index ?? this.#durableIndex;
+    }
+    for (const done of job.done) done();
+  }
+
+  /** Deletes one chunk of the head, unless that is done. */
+  #compactionJob(): Job | undefined {
+    const upTo = this.#compactTo;
+    if (upTo === 0) return undefined;
+    const { logs } = this.#stores;
+    const perform = async (): Promise<void> => {
+      const first = await logs.firstIndex();
+      const end = Math.min(upTo, first + COMPACTION_CHUNK - 1);
+      if (first > 0 && end >= first) await logs.deleteRange(first, end);
+      if ((first === 0 || end >= upTo || end < first) && this.#compactTo === upTo) {
+        this.#compactTo = 0;
+      }
+    };
+    return { what: 'compactLog', entries: null, perform, done: [], failed: [] };
+  }
+
+  #fail(job: Job, error: Error): void {
+    this.#latch(error);
+    for (const failed of job.failed) failed(error);
+    this.#onFailure(error);
+  }
+
+  #latch(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#watch?.cancel();
+    this.#watch = null;
+    for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+      for (const failed of job.failed) failed(error);
+    }
+  }
+
+  #wakeIdle(): void {
+    if (this.#active !== null) return;
+    for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+
+  /** Watches the write that is under way: one timer, set again only when it rang. */
+  #armWatch(delayMs: number): void {
+    if (this.#watch !== null) return;
+    this.#watch = this.#clock.setTimer(delayMs, () => {
+      this.#watch = null;
+      if (this.#active === null || this.#failure !== null) return;
+      const ageMs = this.#clock.monotonicMs() - this.#activeSinceMs;
+      if (ageMs < this.#limitMs) {
+        this.#armWatch(this.#limitMs - ageMs);
+        return;
+      }
+      const { what } = this.#active;
+      this.#fail(
+        this.#active,
+        new RaftError('ERR_STORE_TIMEOUT', `${what} has not been answered for ${ageMs} ms`),
+      );
+    });
+  }
+}
+
+function writeFailed(what: string, cause: Error): RaftError {
+  return new RaftError('ERR_STORE_FAILED', `${what} failed: ${cause.message}`, { cause });
+}

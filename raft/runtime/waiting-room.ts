@@ -1,0 +1,104 @@
+import type { Clock, TimerHandle } from '../../internal/clock.ts';
+import { RingBuffer } from '../../internal/ring-buffer.ts';
+import { ErrEnqueueTimeout } from '../errors.ts';
+
+/** Somebody who waits to be let in. */
+export interface Guest {
+  /** When it gives up, in milliseconds of the node's clock; 0 for never. */
+  readonly deadlineMs: number;
+  readonly sizeBytes: number;
+  /** It was never let in. */
+  refuse(error: Error): void;
+}
+
+/** More than this are not let wait: the caller is told at once. */
+const MAX_WAITING = 65_536;
+const MAX_WAITING_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Where requests wait for the main lane, in order, each for as long as its caller said. Go's callers
+ * block on an unbuffered channel; here they hold a future, so the room has a size.
+ */
+export class WaitingRoom<T extends Guest> {
+  readonly #clock: Clock;
+  readonly #guests = new RingBuffer<T>();
+  #bytes = 0;
+  #sweep: TimerHandle | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get length(): number {
+    return this.#guests.length;
+  }
+
+  /** Lets `guest` wait, or refuses it at once when the room is full. */
+  enter(guest: T): boolean {
+    if (this.#guests.length >= MAX_WAITING || this.#bytes > MAX_WAITING_BYTES) {
+      guest.refuse(ErrEnqueueTimeout);
+      return false;
+    }
+    this.#guests.push(guest);
+    this.#bytes += guest.sizeBytes;
+    return true;
+  }
+
+  /** The next in line, who stays in line. */
+  peek(): T | undefined {
+    return this.#guests.at(0);
+  }
+
+  /** Lets the next in line in. Whoever waited too long is refused and passed over. */
+  next(): T | undefined {
+    for (let guest = this.#guests.shift(); guest !== undefined; guest = this.#guests.shift()) {
+      this.#bytes -= guest.sizeBytes;
+      if (guest.deadlineMs === 0 || this.#clock.monotonicMs() <= guest.deadlineMs) return guest;
+      guest.refuse(ErrEnqueueTimeout);
+    }
+    return undefined;
+  }
+
+  /** Call when guests stay behind: makes sure that their deadlines are looked at. */
+  watchDeadlines(): void {
+    if (this.#sweep !== null) return;
+    let earliestMs = 0;
+    for (let i = 0; i < this.#guests.length; i += 1) {
+      const deadlineMs = this.#guests.at(i)?.deadlineMs ?? 0;
+      if (deadlineMs > 0 && (earliestMs === 0 || deadlineMs < earliestMs)) earliestMs = deadlineMs;
+    }
+    if (earliestMs === 0) return;
+    this.#sweep = this.#clock.setTimer(earliestMs - this.#clock.monotonicMs(), () => {
+      this.#sweep = null;
+      this.#refuseLate();
+      this.watchDeadlines();
+    });
+  }
+
+  /** Refuses everybody and closes. */
+  refuseAll(error: Error): void {
+    this.#sweep?.cancel();
+    this.#sweep = null;
+    for (let guest = this.#guests.shift(); guest !== undefined; guest = this.#guests.shift()) {
+      guest.refuse(error);
+    }
+    this.#bytes = 0;
+  }
+
+  #refuseLate(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const count = this.#guests.length;
+    const late: T[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const guest = this.#guests.shift();
+      if (guest === undefined) break;
+      if (guest.deadlineMs > 0 && guest.deadlineMs <= nowMs) {
+        this.#bytes -= guest.sizeBytes;
+        late.push(guest);
+      } else {
+        this.#guests.push(guest);
+      }
+    }
+    for (const guest of late) guest.refuse(ErrEnqueueTimeout);
+  }
+}
