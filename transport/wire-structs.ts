@@ -125,6 +125,7 @@ function writeEntries(to: Encoder, from: Entries): void {
 
 /** Each message with its fields in the order of Go's declaration. */
 export const structs = {
+  log: logStruct,
   appendEntriesRequest: new Struct<Draft<AppendEntriesRequest>>([
     ...header,
     uint('Term', 'term'),
