@@ -163,10 +163,27 @@ export class EntryFuture extends SettableFuture<unknown> implements ApplyFuture 
   }
 }
 
-/** Settles `future` with what `work` comes to. */
-export function settleWith<T>(future: SettableFuture<T>, work: Promise<T>): void {
-  work.then(
-    (value) => future.succeed(value),
-    (error: unknown) => future.fail(asError(error)),
-  );
+/** The future of an entry to which the FSM has nothing to say: a barrier or a configuration. */
+export class WithoutResponse implements IndexFuture {
+  readonly #entry: EntryFuture;
+
+  constructor(entry: EntryFuture) {
+    this.#entry = entry;
+  }
+
+  error(): Promise<Error | null> {
+    return this.#entry.error();
+  }
+
+  index(): number {
+    return this.#entry.index();
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a future is meant to be awaited (api: Future)
+  then<A = void, B = never>(
+    onDone?: ((value: void) => A | PromiseLike<A>) | null,
+    onFailed?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#entry.then(() => undefined).then(onDone, onFailed);
+  }
 }

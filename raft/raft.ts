@@ -19,6 +19,7 @@ import {
   type IndexFuture,
   SettableFuture,
   type SnapshotFuture,
+  WithoutResponse,
 } from './future.ts';
 import { type LogStore, LogType } from './log.ts';
 import type { LeaderInfo, LogInput, RaftNode } from './node.ts';
@@ -121,7 +122,7 @@ export class Raft implements RaftNode {
    * @param timeout milliseconds until it must have been accepted, 0 to wait for ever
    */
   barrier(timeout = 0): Future {
-    return asVoid(this.#propose(LogType.LogBarrier, null, null, timeout));
+    return new WithoutResponse(this.#propose(LogType.LogBarrier, null, null, timeout));
   }
 
   /**
@@ -373,7 +374,7 @@ export class Raft implements RaftNode {
         },
       });
     }
-    return asVoid(future);
+    return new WithoutResponse(future);
   }
 
   #transfer(target: { id: ServerID; address: ServerAddress } | null): Future {
@@ -402,11 +403,6 @@ export class Raft implements RaftNode {
     if (runner.isStopped) waiter.fail(ErrRaftShutdown);
     else runner.post(input(runner.ledger.open(waiter)));
   }
-}
-
-/** An entry's future whose response nobody wants. */
-function asVoid(future: EntryFuture): IndexFuture {
-  return future;
 }
 
 /**

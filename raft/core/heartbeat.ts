@@ -15,7 +15,7 @@ import { confirmRound } from './verify-leader.ts';
  * leader. They carry no entries and no commit index. Go: `heartbeat`.
  */
 export function beat(node: NodeState, leadership: Leadership, peer: Progress, out: Effects): void {
-  if (peer.removed) return;
+  if (peer.leaving) return;
   if (peer.beating) {
     peer.beatWanted = true;
     return;
@@ -42,7 +42,7 @@ export function onHeartbeatReply(
   out: Effects,
 ): void {
   peer.beating = false;
-  if (peer.removed) return;
+  if (peer.leaving) return;
   const { reply } = outcome;
   if (reply === undefined) {
     beatFailed(node, leadership, peer, outcome.error, out);

@@ -38,10 +38,10 @@ export class Progress {
   lastContactMs: number;
   /** The newest verify round that this follower has confirmed. */
   confirmedRound = 0;
-  /** The server left the configuration. */
-  removed = false;
-  /** A removed server still gets entries up to here, so that it learns of its removal. */
+  /** The server left the configuration: it still gets entries up to here, to learn of it. */
   lastIndexToSend = Number.MAX_SAFE_INTEGER;
+  /** Nothing more is sent. */
+  removed = false;
 
   /** A heartbeat was sent and not answered. */
   beating = false;
@@ -49,6 +49,11 @@ export class Progress {
   beatWanted = false;
   /** Failures in a row of heartbeats. */
   beatFailures = 0;
+
+  /** The server is no longer a member and gets only what it needs to learn of it. */
+  get leaving(): boolean {
+    return this.lastIndexToSend !== Number.MAX_SAFE_INTEGER;
+  }
 
   constructor(server: Server, nextIndex: number, nowMs: number) {
     this.server = server;

@@ -14,7 +14,7 @@ export const MAX_IN_FLIGHT = 128;
 
 /**
  * A server left the configuration: it is sent what it lacks up to its own removal, so that it may
- * learn of it, and then nothing more.
+ * learn of it, and then nothing more. The first failure ends that.
  */
 export function stopReplication(
   node: NodeState,
@@ -24,13 +24,17 @@ export function stopReplication(
   out: Effects,
 ): void {
   peer.lastIndexToSend = lastIndex;
-  peer.poked = true;
-  replicate(node, leadership, peer, out);
-  peer.removed = true;
   out.setPeerTimer(leadership, peer, 'beat', null);
+  if (peer.pausing || peer.state === 'snapshot') endReplication(leadership, peer, out);
+  else replicate(node, leadership, peer, out);
+}
+
+function endReplication(leadership: Leadership, peer: Progress, out: Effects): void {
+  if (peer.removed) return;
+  peer.removed = true;
   out.setPeerTimer(leadership, peer, 'commit', null);
   out.setPeerTimer(leadership, peer, 'retry', null);
-  if (!peer.sending && peer.inFlight === 0) out.push({ kind: 'stopPeer', peer });
+  out.push({ kind: 'stopPeer', peer });
 }
 
 /**
@@ -79,6 +83,7 @@ export function replicate(
 
 /** What the follower lacks is no longer in the log: it gets the snapshot instead (§7). */
 function sendSnapshot(leadership: Leadership, peer: Progress, out: Effects): void {
+  if (peer.leaving) return endReplication(leadership, peer, out);
   fallBack(peer, out);
   peer.state = 'snapshot';
   leadership.round += 1;
@@ -97,6 +102,7 @@ function fallBack(peer: Progress, out: Effects): void {
 
 /** Pauses after a failure, a little longer each time. */
 function pause(leadership: Leadership, peer: Progress, out: Effects): void {
+  if (peer.leaving) return endReplication(leadership, peer, out);
   peer.failures += 1;
   peer.pausing = true;
   peer.poked = true;
@@ -194,7 +200,7 @@ export function onAppendReply(
   if (!current) return;
   if (reply.success) acknowledged(node, leadership, peer, sent, out);
   else refused(node, leadership, peer, sent.prevIndex, reply, out);
-  if (peer.removed) out.push({ kind: 'stopPeer', peer });
+  if (peer.leaving && peer.nextIndex > peer.lastIndexToSend) endReplication(leadership, peer, out);
   else replicate(node, leadership, peer, out);
 }
 
@@ -223,7 +229,7 @@ function advance(
   peer.matchIndex = Math.max(peer.matchIndex, index);
   peer.nextIndex = Math.max(peer.nextIndex, index + 1);
   peer.sendIndex = Math.max(peer.sendIndex, peer.nextIndex);
-  if (!peer.removed && leadership.commitment.match(peer.server.id, index)) {
+  if (leadership.commitment.match(peer.server.id, index)) {
     out.push({ kind: 'post', input: { kind: 'commitAdvanced', leadership } });
   }
   onPeerCaughtUp(node, leadership, peer, out);

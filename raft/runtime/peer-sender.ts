@@ -1,4 +1,5 @@
 import { isPromiseLike } from '../../internal/deferred.ts';
+import { RingBuffer } from '../../internal/ring-buffer.ts';
 import { encodeConfiguration, encodePeers } from '../configuration-codec.ts';
 import type { StartedEffect } from '../core/effect.ts';
 import type { PeerInput } from '../core/input.ts';
@@ -8,6 +9,7 @@ import {
   asError,
   ErrLogNotFound,
   ErrPipelineReplicationNotSupported,
+  ErrPipelineShutdown,
   RaftError,
 } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -19,6 +21,15 @@ import type { Entries } from './entries.ts';
 type SendAppend = Extract<StartedEffect, { kind: 'sendAppend' }>;
 type SendSnapshot = Extract<StartedEffect, { kind: 'sendSnapshot' }>;
 type SendHeartbeat = Extract<StartedEffect, { kind: 'sendHeartbeat' }>;
+
+/** Takes the answer to one request. */
+type TakeAnswer = (outcome: Extract<PeerInput, { kind: 'appendReply' }>['outcome']) => void;
+
+/** A pipeline and those who wait for its answers, in the order of the requests. */
+interface OpenPipeline {
+  readonly transport: AppendPipeline;
+  readonly waiting: RingBuffer<TakeAnswer>;
+}
 
 /** One AppendEntries carries about this many bytes after its first entry (rule 14). */
 const MAX_REQUEST_BYTES = 1024 * 1024;
@@ -41,7 +52,7 @@ export interface PeerSendersOptions {
  */
 export class PeerSenders {
   readonly #o: PeerSendersOptions;
-  readonly #pipelines = new Map<Progress, AppendPipeline>();
+  readonly #pipelines = new Map<Progress, OpenPipeline>();
 
   constructor(options: PeerSendersOptions) {
     this.#o = options;
@@ -86,7 +97,7 @@ export class PeerSenders {
     if (pipeline === undefined) return;
     this.#pipelines.delete(peer);
     this.#o.node.log.info({ peer: peer.server.id }, 'aborting pipeline replication');
-    closeQuietly(pipeline);
+    closeQuietly(pipeline.transport);
   }
 
   /** Nothing more goes to this peer. */
@@ -96,7 +107,7 @@ export class PeerSenders {
 
   /** Closes every pipeline. */
   close(): void {
-    for (const pipeline of this.#pipelines.values()) closeQuietly(pipeline);
+    for (const { transport } of this.#pipelines.values()) closeQuietly(transport);
     this.#pipelines.clear();
   }
 
@@ -164,18 +175,12 @@ export class PeerSenders {
   }
 
   /** Ahead of the answers; the transport says when it takes the next one. */
-  #sendAhead(effect: SendAppend, request: AppendEntriesRequest, pipeline: AppendPipeline): void {
+  #sendAhead(effect: SendAppend, request: AppendEntriesRequest, pipeline: OpenPipeline): void {
     const { peer, leadership, epoch } = effect;
-    const accepted = pipeline.appendEntries(request);
-    const answered = this.#noteSent(effect, request);
+    const accepted = pipeline.transport.appendEntries(request);
+    pipeline.waiting.push(this.#noteSent(effect, request));
     accepted.then(
-      (future) => {
-        future.error().then((error) => {
-          if (error === null) answered({ reply: future.response() });
-          else answered({ error });
-        });
-        this.#step({ kind: 'senderReady', leadership, peer, epoch });
-      },
+      () => this.#step({ kind: 'senderReady', leadership, peer, epoch }),
       (thrown: unknown) => {
         const error = asError(thrown);
         this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
@@ -183,13 +188,26 @@ export class PeerSenders {
     );
   }
 
+  /** Takes the answers, which come in the order of the requests. Go: `pipelineDecode`. */
+  async #takeAnswers({ transport, waiting }: OpenPipeline): Promise<void> {
+    for await (const future of transport.consumer()) {
+      const error = await future.error();
+      const answered = waiting.shift();
+      if (error === null) answered?.({ reply: future.response() });
+      else answered?.({ error });
+    }
+    for (let left = waiting.shift(); left !== undefined; left = waiting.shift()) {
+      left({ error: ErrPipelineShutdown });
+    }
+  }
+
   async #openPipeline(effect: SendAppend, request: AppendEntriesRequest): Promise<void> {
     const { peer, leadership, epoch } = effect;
     const { id, address } = peer.server;
     const { log } = this.#o.node;
-    let pipeline: AppendPipeline;
+    let transport: AppendPipeline;
     try {
-      pipeline = await this.#o.trans.appendEntriesPipeline(id, address);
+      transport = await this.#o.trans.appendEntriesPipeline(id, address);
     } catch (thrown) {
       if (!this.#isCurrent(effect)) return;
       const error = asError(thrown);
@@ -203,19 +221,18 @@ export class PeerSenders {
       return;
     }
     if (!this.#isCurrent(effect)) {
-      closeQuietly(pipeline);
+      closeQuietly(transport);
       return;
     }
     log.info({ peer: id }, 'pipelining replication');
+    const pipeline: OpenPipeline = { transport, waiting: new RingBuffer() };
     this.#pipelines.set(peer, pipeline);
+    this.#takeAnswers(pipeline).catch(this.#o.onFatal);
     this.#sendAhead(effect, request, pipeline);
   }
 
   /** Says that a request has left, and gives the function that takes its answer. */
-  #noteSent(
-    effect: SendAppend,
-    request: AppendEntriesRequest,
-  ): (outcome: Extract<PeerInput, { kind: 'appendReply' }>['outcome']) => void {
+  #noteSent(effect: SendAppend, request: AppendEntriesRequest): TakeAnswer {
     const { leadership, peer, epoch, round, prevIndex } = effect;
     const count = request.entries?.length ?? 0;
     const sentAtMs = this.#o.nowMs();
