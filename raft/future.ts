@@ -1,5 +1,4 @@
 import type { Configuration } from './configuration.ts';
-import { asError } from './errors.ts';
 import type { OpenSnapshot } from './snapshot.ts';
 
 /**
@@ -181,7 +180,7 @@ export class WithoutResponse implements IndexFuture {
 
   // biome-ignore lint/suspicious/noThenProperty: a future is meant to be awaited (api: Future)
   then<A = void, B = never>(
-    onDone?: ((value: void) => A | PromiseLike<A>) | null,
+    onDone?: ((value: undefined) => A | PromiseLike<A>) | null,
     onFailed?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#entry.then(() => undefined).then(onDone, onFailed);

@@ -16,8 +16,8 @@ import { lastEntryOf, lastIndexOf, type NodeState, termOf } from './node.ts';
 import { becomeFollower, setLeader } from './role.ts';
 import { adoptTerm } from './term.ts';
 
-/** What receiving the entries came to; anything but 'accepted' is a refusal. */
-type Verdict = 'accepted' | 'log-mismatch' | 'fatal';
+/** What receiving the entries came to. */
+type Verdict = 'accepted' | 'fatal';
 
 /**
  * AppendEntries receiver (§5.3), in the order of figure 2: 1 older term, 2 previous entry, 3 cut a
@@ -83,7 +83,7 @@ function followSender(
   out: Effects,
 ): void {
   const newer = request.term > node.currentTerm;
-  const rival = node.role !== RaftState.Follower && !node.candidateFromTransfer;
+  const rival = node.role !== RaftState.Follower;
   if (newer || rival) {
     becomeFollower(node, now, out);
     adoptTerm(node, request.term, out);
@@ -119,9 +119,10 @@ function receiveEntries(node: NodeState, request: AppendEntriesRequest, out: Eff
   const entries = request.entries ?? [];
   for (let at = 0; at < entries.length; at += 1) {
     const entry = entries[at];
-    if (entry === undefined || entry.index <= node.snapshotIndex) continue;
-    const ours = node.terms.termAt(entry.index);
-    if (ours === entry.term) continue;
+    if (entry === undefined) continue;
+    const ours = termOf(node, entry.index);
+    const covered = ours === undefined && entry.index <= node.snapshotIndex;
+    if (ours === entry.term || covered) continue;
     const fresh = entries.slice(at);
     if (ours === undefined && entry.index > node.terms.lastIndex) {
       out.push({ kind: 'append', entries: fresh });

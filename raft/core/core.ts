@@ -123,7 +123,7 @@ function stepRequest(
     case 'transfer':
       return onTransfer(node, input.target, input.ticket, out);
     case 'timeoutNowReply':
-      return onTimeoutNowReply(node, input.leadership, input.error, out);
+      return onTimeoutNowReply(node, input.transfer, input.error, out);
     case 'snapshotReceived':
       return onSnapshotReceived(node, input.outcome, out);
     case 'snapshotRestored':

@@ -10,6 +10,7 @@ import type { ObservationData } from '../observation.ts';
 import type { Candidacy } from './election.ts';
 import type { MainInput, Proposal, Ticket } from './input.ts';
 import type { Leadership } from './leader.ts';
+import type { Transfer } from './leadership-transfer.ts';
 import type { Progress } from './progress.ts';
 import type { PeerTimerName, TimerName } from './timeouts.ts';
 
@@ -117,7 +118,7 @@ export type StartedEffect =
   | { readonly kind: 'stopPeer'; readonly peer: Progress }
   | {
       readonly kind: 'sendTimeoutNow';
-      readonly leadership: Leadership;
+      readonly transfer: Transfer;
       readonly id: ServerID;
       readonly address: ServerAddress;
     }

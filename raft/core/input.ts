@@ -19,6 +19,7 @@ import type {
 } from '../messages.ts';
 import type { Candidacy } from './election.ts';
 import type { Leadership } from './leader.ts';
+import type { Transfer } from './leadership-transfer.ts';
 import type { Progress } from './progress.ts';
 import type { PeerTimerName, TimerName } from './timeouts.ts';
 
@@ -98,7 +99,7 @@ export type MainInput =
     }
   | {
       readonly kind: 'timeoutNowReply';
-      readonly leadership: Leadership;
+      readonly transfer: Transfer;
       readonly error: Error | null;
     }
   | { readonly kind: 'commitAdvanced'; readonly leadership: Leadership }

@@ -35,6 +35,19 @@ function configurationIn(
   }
 }
 
+/** What is wrong with a request that no correct leader sends; null when nothing is. */
+function faultOf(request: InstallSnapshotRequest): RaftError | null {
+  const { term, lastLogTerm, lastLogIndex, configurationIndex, size } = request;
+  const possible =
+    lastLogTerm <= term && configurationIndex <= lastLogIndex && lastLogIndex > 0 && size >= 0;
+  if (possible) return null;
+  return new RaftError(
+    'ERR_MALFORMED_REQUEST',
+    `expected a snapshot that a leader of term ${term} can have, got last entry ${lastLogIndex} ` +
+      `of term ${lastLogTerm}, configuration at ${configurationIndex}, ${size} bytes`,
+  );
+}
+
 /**
  * InstallSnapshot receiver (§7). The main lane is held from the header to the reply: nothing may be
  * appended to a log that is about to be replaced.
@@ -54,6 +67,8 @@ export function onInstallSnapshot(
     );
     return out.push({ kind: 'replyError', ticket, error });
   }
+  const malformed = faultOf(request);
+  if (malformed !== null) return out.push({ kind: 'replyError', ticket, error: malformed });
   if (request.term < node.currentTerm) {
     node.log.info(
       { 'request-term': request.term, 'current-term': node.currentTerm },
@@ -96,7 +111,6 @@ function receive(
     term: request.lastLogTerm,
     configuration: membership.configuration,
     configurationIndex: membership.index,
-    senderTerm: request.term,
   };
   out.push({
     kind: 'receiveSnapshot',
@@ -144,11 +158,15 @@ export function onSnapshotRestored(node: NodeState, now: Now, out: Effects): voi
   node.lastApplied = index;
   node.commitIndex = Math.max(node.commitIndex, index);
   const { configurations } = node;
-  configurations.committed = configuration;
-  configurations.committedIndex = configurationIndex;
+  if (!keepsSuffix || configurations.committedIndex < configurationIndex) {
+    configurations.committed = configuration;
+    configurations.committedIndex = configurationIndex;
+  }
   if (!keepsSuffix || configurations.latestIndex <= index) {
     configurations.latest = configuration;
     configurations.latestIndex = configurationIndex;
+    configurations.committed = configuration;
+    configurations.committedIndex = configurationIndex;
   }
   if (keepsSuffix) {
     compactBehind(node, index, out);

@@ -21,6 +21,8 @@ export interface Leadership {
   readonly commitment: Commitment;
   /** Every other server of the latest configuration. */
   readonly peers: Map<string, Progress>;
+  /** Servers that left the configuration and have not been told all of it yet. */
+  readonly leaving: Set<Progress>;
   readonly reads: PendingReads;
   /** Counts everything sent to peers, so that an answer can be told to come after a question. */
   round: number;
@@ -38,6 +40,7 @@ export function takeOffice(node: NodeState, now: Now, out: Effects): void {
     term: node.currentTerm,
     commitment: new Commitment(latest, lastIndexOf(node) + 1),
     peers: new Map(),
+    leaving: new Set(),
     reads: new PendingReads(),
     round: 0,
     transfer: null,
@@ -60,7 +63,7 @@ export function leaveOffice(node: NodeState, now: Now, out: Effects): void {
   node.leadership = null;
   node.lastContactMs = now.ms;
   out.cancelTimer('lease');
-  for (const peer of leadership.peers.values()) {
+  for (const peer of [...leadership.peers.values(), ...leadership.leaving]) {
     peer.removed = true;
     out.push({ kind: 'stopPeer', peer });
   }

@@ -1,5 +1,5 @@
 import type { ServerAddress, ServerID } from '../configuration.ts';
-import { votersOf } from '../configuration.ts';
+import { hasVote, votersOf } from '../configuration.ts';
 import { ErrLeadershipTransferInProgress, ErrNotLeader, RaftError } from '../errors.ts';
 import { TimeoutNowResponse } from '../messages.ts';
 import type { Effects } from './effect.ts';
@@ -24,13 +24,16 @@ function failure(code: string, message: string): RaftError {
   return new RaftError(code, message);
 }
 
-/** The voter that needs the fewest entries; the first of the configuration wins a tie. */
+/**
+ * The voter that is known to lack the fewest entries; the first of the configuration wins a tie. Go
+ * looks at the next index, which is a guess until the server has answered.
+ */
 export function pickServer(node: NodeState, leadership: Leadership): Progress | undefined {
   let best: Progress | undefined;
   for (const { id } of votersOf(node.configurations.latest)) {
     const peer = leadership.peers.get(id);
     if (peer === undefined) continue;
-    if (best === undefined || peer.nextIndex > best.nextIndex) best = peer;
+    if (best === undefined || peer.matchIndex > best.matchIndex) best = peer;
   }
   return best;
 }
@@ -57,6 +60,14 @@ export function onTransfer(
         : failure('ERR_UNKNOWN_PEER', `cannot find replication state for ${target.id}`),
     );
   }
+  if (!hasVote(node.configurations.latest, peer.server.id)) {
+    return refuse(
+      failure(
+        'ERR_TRANSFER_TO_NONVOTER',
+        `expected a voter to transfer leadership to, ${peer.server.id} is none`,
+      ),
+    );
+  }
   const { id, address } = target ?? peer.server;
   node.log.debug({ id, address }, 'starting leadership transfer');
   leadership.transfer = { ticket, id, address, phase: 'catching-up' };
@@ -75,21 +86,21 @@ export function onPeerCaughtUp(
 ): void {
   const { transfer } = leadership;
   if (transfer === null || transfer.id !== peer.server.id) return;
-  if (transfer.phase !== 'catching-up' || peer.nextIndex <= lastIndexOf(node)) return;
+  if (transfer.phase !== 'catching-up' || peer.matchIndex < lastIndexOf(node)) return;
   transfer.phase = 'told';
   const { id, address } = transfer;
-  out.push({ kind: 'sendTimeoutNow', leadership, id, address });
+  out.push({ kind: 'sendTimeoutNow', transfer, id, address });
 }
 
 /** The target took note, or could not be told. A fresh wait begins for its election. */
 export function onTimeoutNowReply(
   node: NodeState,
-  leadership: Leadership,
+  transfer: Transfer,
   error: Error | null,
   out: Effects,
 ): void {
-  const { transfer } = leadership;
-  if (node.leadership !== leadership || transfer === null) return;
+  const { leadership } = node;
+  if (leadership === null || leadership.transfer !== transfer) return;
   if (error === null) {
     out.setTimer('transfer', node.config.electionTimeoutMs);
     return;

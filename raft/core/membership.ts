@@ -1,3 +1,4 @@
+import { assert } from '../../internal/assert.ts';
 import {
   type Configuration,
   type ConfigurationChange,
@@ -22,7 +23,8 @@ import type { Leadership } from './leader.ts';
 import type { NodeState } from './node.ts';
 import { Progress } from './progress.ts';
 import { dispatch } from './proposal.ts';
-import { replicate, stopReplication } from './replication.ts';
+import { fallBack, replicate, stopReplication } from './replication.ts';
+import { answerConfirmed } from './verify-leader.ts';
 
 /** The configuration that an entry carries; null for an entry that carries none. */
 export function configurationOf(node: NodeState, entry: Log): Configuration | null {
@@ -107,6 +109,7 @@ export function onChangeConfiguration(
     out.push({ kind: 'settleError', ticket, error: ErrLeadershipTransferInProgress });
     return;
   }
+  assert(acceptsConfigurationChange(node), 'only one change of the membership at a time');
   let next: Configuration;
   try {
     next = nextConfiguration(configurations.latest, configurations.latestIndex, change);
@@ -130,6 +133,7 @@ export function onChangeConfiguration(
   }
   updatePeers(node, leadership, now, out);
   for (const peer of leadership.peers.values()) replicate(node, leadership, peer, out);
+  answerConfirmed(node, leadership, out);
 }
 
 /** Replicates to every server of the latest configuration and to no other. Go: `startStopReplication`. */
@@ -153,7 +157,8 @@ export function updatePeers(node: NodeState, leadership: Leadership, now: Now, o
     }
     if (known.server.address !== server.address) {
       node.log.info({ peer: server.id }, 'updating peer');
-      out.push({ kind: 'closePipeline', peer: known });
+      fallBack(known, out);
+      known.poked = true;
     }
     known.server = server;
   }

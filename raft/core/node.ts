@@ -50,7 +50,6 @@ export interface Installation {
   readonly term: number;
   readonly configuration: Configuration;
   readonly configurationIndex: number;
-  readonly senderTerm: number;
 }
 
 /** The state of a server: figure 2 of the paper. Only the rules in this folder change it. */
@@ -83,7 +82,7 @@ export interface NodeState {
   // Of one role only.
   candidacy: Candidacy | null;
   leadership: Leadership | null;
-  /** TimeoutNow made this candidate: it asks no pre-vote, and its old leader cannot demote it. */
+  /** TimeoutNow made this candidate: it asks no pre-votes, and says so when it asks for votes. */
   candidateFromTransfer: boolean;
   installation: Installation | null;
 }

@@ -24,6 +24,7 @@ export function stopReplication(
   out: Effects,
 ): void {
   peer.lastIndexToSend = lastIndex;
+  leadership.leaving.add(peer);
   out.setPeerTimer(leadership, peer, 'beat', null);
   if (peer.pausing || peer.state === 'snapshot') endReplication(leadership, peer, out);
   else replicate(node, leadership, peer, out);
@@ -32,6 +33,7 @@ export function stopReplication(
 function endReplication(leadership: Leadership, peer: Progress, out: Effects): void {
   if (peer.removed) return;
   peer.removed = true;
+  leadership.leaving.delete(peer);
   out.setPeerTimer(leadership, peer, 'commit', null);
   out.setPeerTimer(leadership, peer, 'retry', null);
   out.push({ kind: 'stopPeer', peer });
@@ -91,7 +93,7 @@ function sendSnapshot(leadership: Leadership, peer: Progress, out: Effects): voi
 }
 
 /** Forgets what was sent ahead: the next request starts at what was last acknowledged. */
-function fallBack(peer: Progress, out: Effects): void {
+export function fallBack(peer: Progress, out: Effects): void {
   peer.epoch += 1;
   peer.inFlight = 0;
   peer.sending = false;

@@ -1,4 +1,4 @@
-import { hasVote, quorumSize, votersOf } from '../configuration.ts';
+import { quorumSize, votersOf } from '../configuration.ts';
 import { ErrNotLeader } from '../errors.ts';
 import type { Effects } from './effect.ts';
 import { beat } from './heartbeat.ts';
@@ -91,16 +91,12 @@ function ask(
   readIndex: number | undefined,
   out: Effects,
 ): void {
-  const { latest } = node.configurations;
-  if (quorumSize(latest) === 1 && hasVote(latest, node.self.id)) {
-    out.push({ kind: 'settle', ticket, value: readIndex });
-    return;
-  }
   leadership.reads.ask({ ticket, round: leadership.round, readIndex });
-  for (const { id } of votersOf(latest)) {
+  for (const { id } of votersOf(node.configurations.latest)) {
     const peer = leadership.peers.get(id);
     if (peer !== undefined) beat(node, leadership, peer, out);
   }
+  answerConfirmed(node, leadership, out);
 }
 
 /** A follower has confirmed request `round`; questions from before it may have their quorum now. */
@@ -113,6 +109,14 @@ export function confirmRound(
 ): void {
   if (round <= peer.confirmedRound) return;
   peer.confirmedRound = round;
+  answerConfirmed(node, leadership, out);
+}
+
+/**
+ * Answers the questions that a quorum has confirmed. A change of the membership calls this too: the
+ * quorum it leaves may be there already.
+ */
+export function answerConfirmed(node: NodeState, leadership: Leadership, out: Effects): void {
   if (leadership.reads.isEmpty) return;
   const confirmed = confirmedByQuorum(node, leadership);
   for (const { ticket, readIndex } of leadership.reads.answered(confirmed)) {
@@ -120,11 +124,11 @@ export function confirmRound(
   }
 }
 
-/** The newest round that a majority of the voters has confirmed; the leader confirms its own. */
+/** The newest round that a majority of the voters has confirmed; the leader confirms any. */
 function confirmedByQuorum(node: NodeState, leadership: Leadership): number {
   const { latest } = node.configurations;
   const rounds = votersOf(latest).map(({ id }) =>
-    id === node.self.id ? leadership.round : (leadership.peers.get(id)?.confirmedRound ?? 0),
+    id === node.self.id ? Number.MAX_SAFE_INTEGER : (leadership.peers.get(id)?.confirmedRound ?? 0),
   );
   rounds.sort((a, b) => b - a);
   return rounds[quorumSize(latest) - 1] ?? 0;

@@ -49,12 +49,12 @@ export class Outbound {
   }
 
   async timeoutNow({
-    leadership,
+    transfer,
     id,
     address,
   }: Extract<StartedEffect, { kind: 'sendTimeoutNow' }>): Promise<void> {
     const request = new TimeoutNowRequest({ rpcHeader: this.#self.header });
     const outcome = await outcomeOf(() => this.#trans.timeoutNow(id, address, request));
-    this.#post({ kind: 'timeoutNowReply', leadership, error: outcome.error ?? null });
+    this.#post({ kind: 'timeoutNowReply', transfer, error: outcome.error ?? null });
   }
 }
