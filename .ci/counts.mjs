@@ -1,4 +1,4 @@
-// Prints "PASSED FAILED SKIPPED" of a report of vitest; a file that could not be loaded is a failure.
+// Prints "PASSED FAILED SKIPPED" of a report of vitest. A file that cannot be loaded is a failure.
 import { readFileSync } from 'node:fs';
 
 const report = JSON.parse(readFileSync(process.argv[2], 'utf8'));

@@ -39,7 +39,7 @@ async function install(folder: string, tarball: string): Promise<void> {
 
 async function checkFiles(folder: string, packed: Packed, targets: Map<string, string>) {
   const files = packed.files.map(({ path }) => path);
-  const modules = files.filter((path) => path.endsWith('.js'));
+  const modules = files.filter((path) => /\.(js|d\.ts)$/.test(path));
   const sources = modules.map(async (path) =>
     sourceOf(path, await readFile(join(folder, 'node_modules/quorate', path), 'utf8')),
   );
@@ -74,15 +74,18 @@ async function checkTypes(folder: string, specifiers: readonly string[]): Promis
   await run(process.execPath, args, { cwd: folder });
 }
 
-async function step(name: string, work: () => Promise<unknown>): Promise<void> {
+/** Runs one check and says how it went; `undefined` when it failed. */
+async function step<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
   try {
-    await work();
+    const result = await work();
     console.log(`ok      ${name}`);
+    return result;
   } catch (error) {
     process.exitCode = 1;
     console.log(`FAILED  ${name}`);
     const output = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
-    console.log([output, error instanceof Error ? error.message : String(error)].join('\n').trim());
+    console.log(`${output}\n${error instanceof Error ? error.message : String(error)}`.trim());
+    return undefined;
   }
 }
 
@@ -90,7 +93,8 @@ async function checkAll(folder: string): Promise<void> {
   const { exports } = JSON.parse(await readFile('package.json', 'utf8'));
   const targets = targetsOf(exports);
   const specifiers = [...targets.keys()].map((subPath) => subPath.replace('.', 'quorate'));
-  const packed = await pack(folder);
+  const packed = await step('npm pack', () => pack(folder));
+  if (packed === undefined) return;
   const tarball = join(folder, packed.filename);
   const bin = (name: string) => resolve('node_modules/.bin', name);
 

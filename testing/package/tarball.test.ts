@@ -41,14 +41,17 @@ describe('what is in the tarball', () => {
     ]);
   });
 
-  it('is used', () => {
+  it('is used, by code or by types', () => {
     const graph = graphOf([
       sourceOf('dist/index.js', "export * from './a.js';"),
+      sourceOf('dist/index.d.ts', "export type { B } from './b.ts';"),
       sourceOf('dist/a.js', ''),
+      sourceOf('dist/b.d.ts', ''),
       sourceOf('dist/old.js', ''),
+      sourceOf('dist/old.d.ts', ''),
     ]);
     expect(unreachable(graph, ['dist/index.js'])).toEqual([
-      'dist/old.js is shipped and no sub-path leads to it',
+      'dist/old is shipped and no sub-path leads to it',
     ]);
   });
 });

@@ -1,4 +1,4 @@
-import { type Graph, reachFrom } from '../tidy/imports.ts';
+import { type Graph, type Import, reachFrom } from '../tidy/imports.ts';
 
 /** What a user has no use for, or what would run by accident in the tests of others. */
 const UNWANTED =
@@ -26,10 +26,20 @@ export function wrongFiles(files: readonly string[], targets: Iterable<string>):
   ];
 }
 
-/** Modules in a tarball that no sub-path leads to: leftovers of an old build, or code for us only. */
+/** A module and its declarations are one thing: `a.js`, `a.d.ts` and an import of `a.ts`. */
+function stemOf(path: string): string {
+  return path.replace(/(\.d)?\.[jt]s$/, '');
+}
+
+/** What is shipped and no sub-path leads to: leftovers of an old build, or code for us only. */
 export function unreachable(graph: Graph, targets: Iterable<string>): string[] {
-  const reached = reachFrom(graph, targets);
-  return [...graph.keys()]
-    .filter((path) => !reached.has(path))
-    .map((path) => `${path} is shipped and no sub-path leads to it`);
+  const stems = new Map<string, Import[]>();
+  for (const [path, imports] of graph) {
+    const renamed = imports.map((one) => ({ ...one, target: one.target && stemOf(one.target) }));
+    stems.set(stemOf(path), [...(stems.get(stemOf(path)) ?? []), ...renamed]);
+  }
+  const reached = reachFrom(stems, [...targets].map(stemOf));
+  return [...stems.keys()]
+    .filter((stem) => !reached.has(stem))
+    .map((stem) => `${stem} is shipped and no sub-path leads to it`);
 }
