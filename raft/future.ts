@@ -186,3 +186,22 @@ export class WithoutResponse implements IndexFuture {
     return this.#entry.then(() => undefined).then(onDone, onFailed);
   }
 }
+
+/** A future of the configuration, which is known at once. */
+export class KnownConfiguration
+  extends SettableFuture<Configuration>
+  implements ConfigurationFuture
+{
+  readonly #configuration: Configuration;
+
+  constructor(configuration: Configuration, index: number) {
+    super();
+    this.#configuration = configuration;
+    this.setIndex(index);
+    this.succeed(configuration);
+  }
+
+  configuration(): Configuration {
+    return this.#configuration;
+  }
+}

@@ -1,4 +1,5 @@
 import type { Channel } from '../internal/channel.ts';
+import { checkBytes, checkTimeout } from './arguments.ts';
 import { type Config, validateConfig } from './config.ts';
 import {
   Configuration,
@@ -17,6 +18,7 @@ import {
   EntryFuture,
   type Future,
   type IndexFuture,
+  KnownConfiguration,
   SettableFuture,
   type SnapshotFuture,
   WithoutResponse,
@@ -33,37 +35,6 @@ import type { SnapshotStore } from './snapshot.ts';
 import type { StableStore } from './stable.ts';
 import type { RaftState } from './state.ts';
 import type { Transport } from './transport.ts';
-
-/** A future of the configuration, which is known at once. */
-class KnownConfiguration extends SettableFuture<Configuration> implements ConfigurationFuture {
-  readonly #configuration: Configuration;
-
-  constructor(configuration: Configuration, index: number) {
-    super();
-    this.#configuration = configuration;
-    this.setIndex(index);
-    this.succeed(configuration);
-  }
-
-  configuration(): Configuration {
-    return this.#configuration;
-  }
-}
-
-/** Throws unless `timeout` is a number of milliseconds that a wait can be made of. */
-function checkTimeout(timeout: number): void {
-  if (typeof timeout !== 'number' || Number.isNaN(timeout)) {
-    throw new RaftError(
-      'ERR_INVALID_ARGUMENT',
-      `timeout must be a number of milliseconds, 0 to wait for ever, got ${String(timeout)}`,
-    );
-  }
-}
-
-function checkBytes(name: string, value: unknown): void {
-  if (value instanceof Uint8Array) return;
-  throw new RaftError('ERR_INVALID_ARGUMENT', `${name} must be a Uint8Array, got ${typeof value}`);
-}
 
 /** One node of a cluster. Made by {@link newRaft}. Go: `Raft`. */
 export class Raft implements RaftNode {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../internal/bytes.ts';
 import {
   appendBy,
   at,
@@ -14,7 +15,6 @@ import {
   theOnly,
   voters,
 } from '../../testing/core-fixture.ts';
-import { utf8 } from '../../internal/bytes.ts';
 import { type Log, LogType } from '../log.ts';
 import { AppendEntriesRequest, TimeoutNowRequest } from '../messages.ts';
 import { RaftState } from '../state.ts';
@@ -180,7 +180,10 @@ describe('the entries of an AppendEntries', () => {
       'that are all new are appended',
       { prevLogEntry: 5, prevLogTerm: 2, entries: entries(6, 3, 3) },
       [...all, 3, 3],
-      [{ kind: 'append', entries: entries(6, 3, 3) }, { kind: 'awaitDurable', index: 7 }],
+      [
+        { kind: 'append', entries: entries(6, 3, 3) },
+        { kind: 'awaitDurable', index: 7 },
+      ],
     ],
     [
       'that are all here already are only waited for',
@@ -192,7 +195,10 @@ describe('the entries of an AppendEntries', () => {
       'that are partly here: the rest is appended',
       { prevLogEntry: 3, prevLogTerm: 2, entries: entries(4, 2, 2, 3) },
       [...all, 3],
-      [{ kind: 'append', entries: entries(6, 3) }, { kind: 'awaitDurable', index: 6 }],
+      [
+        { kind: 'append', entries: entries(6, 3) },
+        { kind: 'awaitDurable', index: 6 },
+      ],
     ],
     [
       'that all contradict ours take their place',
@@ -259,7 +265,10 @@ describe('the entries of an AppendEntries', () => {
 
   it('that cut a suffix say so in the log', () => {
     const { log, lines } = recordingLogger();
-    receive(follower({ logger: log }), request({ prevLogEntry: 2, entries: entries(3, 3), prevLogTerm: 1 }));
+    receive(
+      follower({ logger: log }),
+      request({ prevLogEntry: 2, entries: entries(3, 3), prevLogTerm: 1 }),
+    );
     expect(lines).toEqual(['warn: clearing log suffix']);
   });
 });
@@ -289,7 +298,10 @@ describe('a configuration among the entries', () => {
     const node = follower();
     const added = [configurationEntry(6, 3, four), entry(7, 3)];
     receive(node, request({ prevLogEntry: 5, prevLogTerm: 2, entries: added }));
-    receive(node, appendBy('c', { term: 4, prevLogEntry: 6, prevLogTerm: 3, entries: entries(7, 4) }));
+    receive(
+      node,
+      appendBy('c', { term: 4, prevLogEntry: 6, prevLogTerm: 3, entries: entries(7, 4) }),
+    );
     expect(node.configurations).toMatchObject({ latestIndex: 6, latest: four });
   });
 });
@@ -297,7 +309,11 @@ describe('a configuration among the entries', () => {
 describe('the commit index of an AppendEntries', () => {
   it.each([
     ['is followed', { prevLogEntry: 5, prevLogTerm: 2, leaderCommitIndex: 4 }, 4],
-    ['goes no further than what was sent', { prevLogEntry: 3, prevLogTerm: 2, leaderCommitIndex: 9 }, 3],
+    [
+      'goes no further than what was sent',
+      { prevLogEntry: 3, prevLogTerm: 2, leaderCommitIndex: 9 },
+      3,
+    ],
     [
       'goes no further than the last new entry, though more is here',
       { prevLogEntry: 2, prevLogTerm: 1, entries: entries(3, 2), leaderCommitIndex: 9 },
@@ -314,7 +330,12 @@ describe('the commit index of an AppendEntries', () => {
   });
 
   it('moves only behind the disk', () => {
-    const fields = { prevLogEntry: 5, prevLogTerm: 2, entries: entries(6, 3), leaderCommitIndex: 6 };
+    const fields = {
+      prevLogEntry: 5,
+      prevLogTerm: 2,
+      entries: entries(6, 3),
+      leaderCommitIndex: 6,
+    };
     const out = receive(follower(), request(fields));
     expect(kindsOf(out)).toEqual(['append', 'awaitDurable', 'apply', 'reply']);
   });
@@ -324,10 +345,18 @@ describe('a malformed AppendEntries', () => {
   const legacy: Log = { ...entry(6, 3), type: LogType.LogAddPeerDeprecated, data: utf8('x') };
 
   it.each<[string, Log[], RegExp]>([
-    ['with a gap', [entry(6, 3), entry(8, 3)], /expected entry 7 of a term from 3 to 3, got entry 8/],
+    [
+      'with a gap',
+      [entry(6, 3), entry(8, 3)],
+      /expected entry 7 of a term from 3 to 3, got entry 8/,
+    ],
     ['that does not follow its previous entry', [entry(7, 3)], /expected entry 6/],
     ['with falling terms', [entry(6, 3), entry(7, 2)], /of a term from 3 to 3, got .* term 2/],
-    ['with a term below the previous entry’s', [entry(6, 1)], /of a term from 2 to 3, got .* term 1/],
+    [
+      'with a term below the previous entry’s',
+      [entry(6, 1)],
+      /of a term from 2 to 3, got .* term 1/,
+    ],
     ['with a term above its own', [entry(6, 4)], /of a term from 2 to 3, got .* term 4/],
     [
       'with a configuration nobody can read',

@@ -3,9 +3,9 @@ import type { Clock } from '../../internal/clock.ts';
 import { type Config, clockOf, randomOf } from '../config.ts';
 import { formatServers } from '../configuration.ts';
 import { stepMain } from '../core/core.ts';
-import { Effects, type TimerRequest } from '../core/effect.ts';
+import { Effects } from '../core/effect.ts';
 import type { MainInput, PeerInput } from '../core/input.ts';
-import { type CoreConfig, lastIndexOf, type NodeState, newNodeState } from '../core/node.ts';
+import { lastIndexOf, type NodeState, newNodeState } from '../core/node.ts';
 import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
 import type { FSM } from '../fsm.ts';
 import type { LogStore } from '../log.ts';
@@ -22,15 +22,15 @@ import { Inbound } from './inbound.ts';
 import { PeerLanes, type Published, published } from './lanes.ts';
 import { InFlightEntries, Ledger } from './ledger.ts';
 import { MainLane } from './main-lane.ts';
+import { NodeTimers } from './node-timers.ts';
 import { Observers } from './observers.ts';
 import { Outbound } from './outbound.ts';
 import { PeerSenders } from './peer-sender.ts';
-import { selfOf } from './self.ts';
+import { coreConfigOf, diskLimitMs, selfOf } from './self.ts';
 import { type SnapshotConfiguration, SnapshotLoop } from './snapshot-loop.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { readInitialState } from './startup.ts';
 import { StoreWriter } from './store-writer.ts';
-import { TimerBoard } from './timer-board.ts';
 
 /** Everything a node is made of that comes from outside. */
 export interface Parts {
@@ -45,9 +45,6 @@ export interface Parts {
 /** Entries and bytes that a leader may have in flight before proposals have to wait (rule 14). */
 const MAX_IN_FLIGHT_ENTRIES = 65_536;
 const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
-/** A write to a store that takes this many election timeouts, and at least 10 s, is a dead disk. */
-const DISK_LIMIT_ELECTION_TIMEOUTS = 10;
-const MIN_DISK_LIMIT_MS = 10_000;
 /** How long a shutdown waits for a write that is under way before it says that it still is. */
 const SHUTDOWN_LIMIT_MS = 10_000;
 
@@ -70,8 +67,7 @@ export class NodeRunner {
   readonly #receiver: SnapshotReceiver;
   readonly #performer: Performer;
   readonly #lanes: PeerLanes;
-  readonly #timers: TimerBoard<string | object>;
-  readonly #peerTimers = new Map<object, Map<string, object>>();
+  readonly #timers: NodeTimers;
   readonly #owner: () => unknown;
   #published: Published;
   #stopped = false;
@@ -86,7 +82,7 @@ export class NodeRunner {
     this.clock = clockOf(parts.config);
     this.log = node.log;
     this.#published = published(node);
-    this.#timers = new TimerBoard(this.clock);
+    this.#timers = new NodeTimers(this.clock, this.post, this.#stepPeer);
     this.#entries = new Entries(parts.logs);
     this.#writer = new StoreWriter(
       parts,
@@ -246,7 +242,7 @@ export class NodeRunner {
       outbound: new Outbound(this.parts.trans, this.node.self, this.post),
       receiver: this.#receiver,
       now: () => ({ ms: this.#nowMs(), wall: this.clock.wallTime() }),
-      setTimer: (request) => this.#setTimer(request),
+      setTimer: (request) => this.#timers.request(request),
       stepPeer: this.#stepPeer,
       post: this.post,
       publish: () => {
@@ -300,38 +296,6 @@ export class NodeRunner {
       this.#inFlight.bytes < MAX_IN_FLIGHT_BYTES &&
       this.#writer.pendingBytes < MAX_IN_FLIGHT_BYTES
     );
-  }
-
-  #setTimer(request: TimerRequest): void {
-    if (!('peer' in request)) {
-      const { timer, delayMs } = request;
-      if (delayMs === null) this.#timers.cancel(timer);
-      else this.#timers.set(timer, delayMs, () => this.post({ kind: 'timer', timer }));
-      return;
-    }
-    const { timer, delayMs, leadership, peer } = request;
-    const key = this.#peerTimerKey(peer, timer);
-    if (delayMs === null) this.#timers.cancel(key);
-    else {
-      this.#timers.set(key, delayMs, () =>
-        this.#stepPeer({ kind: 'peerTimer', leadership, peer, timer }),
-      );
-    }
-  }
-
-  /** One key object for each timer of each peer, so that a timer costs no string. */
-  #peerTimerKey(peer: object, timer: string): object {
-    let keys = this.#peerTimers.get(peer);
-    if (keys === undefined) {
-      keys = new Map();
-      this.#peerTimers.set(peer, keys);
-    }
-    let key = keys.get(timer);
-    if (key === undefined) {
-      key = { timer };
-      keys.set(timer, key);
-    }
-    return key;
   }
 
   #observe(data: ObservationData): Promise<void> | undefined {
@@ -403,22 +367,4 @@ export class NodeRunner {
       limit.cancel();
     }
   }
-}
-
-function diskLimitMs(config: Config): number {
-  return Math.max(MIN_DISK_LIMIT_MS, DISK_LIMIT_ELECTION_TIMEOUTS * config.electionTimeout);
-}
-
-function coreConfigOf(config: Config, preVote: boolean): CoreConfig {
-  return {
-    protocolVersion: config.protocolVersion,
-    heartbeatTimeoutMs: config.heartbeatTimeout,
-    electionTimeoutMs: config.electionTimeout,
-    commitTimeoutMs: config.commitTimeout,
-    leaderLeaseTimeoutMs: config.leaderLeaseTimeout,
-    maxAppendEntries: config.maxAppendEntries,
-    trailingLogs: config.trailingLogs,
-    shutdownOnRemove: config.shutdownOnRemove,
-    preVote,
-  };
 }

@@ -1,6 +1,6 @@
 import { utf8 } from '../../internal/bytes.ts';
 import type { Config } from '../config.ts';
-import type { Self } from '../core/node.ts';
+import type { CoreConfig, Self } from '../core/node.ts';
 import { RaftError } from '../errors.ts';
 import type { Transport } from '../transport.ts';
 
@@ -24,5 +24,29 @@ export function selfOf(config: Config, trans: Transport): Self {
     },
     encodePeer,
     decodePeer: trans.decodePeer.bind(trans),
+  };
+}
+
+/** A write to a store that takes this many election timeouts, and at least 10 s, is a dead disk. */
+const DISK_LIMIT_ELECTION_TIMEOUTS = 10;
+const MIN_DISK_LIMIT_MS = 10_000;
+
+/** How long a write may take before its disk is given up. */
+export function diskLimitMs(config: Config): number {
+  return Math.max(MIN_DISK_LIMIT_MS, DISK_LIMIT_ELECTION_TIMEOUTS * config.electionTimeout);
+}
+
+/** The part of the config that the rules read. */
+export function coreConfigOf(config: Config, preVote: boolean): CoreConfig {
+  return {
+    protocolVersion: config.protocolVersion,
+    heartbeatTimeoutMs: config.heartbeatTimeout,
+    electionTimeoutMs: config.electionTimeout,
+    commitTimeoutMs: config.commitTimeout,
+    leaderLeaseTimeoutMs: config.leaderLeaseTimeout,
+    maxAppendEntries: config.maxAppendEntries,
+    trailingLogs: config.trailingLogs,
+    shutdownOnRemove: config.shutdownOnRemove,
+    preVote,
   };
 }
