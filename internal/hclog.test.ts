@@ -90,7 +90,8 @@ describe('hclog line', () => {
     loop.self = loop;
     const fields = { loop, at: new Date(Number.NaN), plain: { a: 1 }, symbol: Symbol('s') };
     expect(line('odd', fields)).toBe(
-      `${head}odd: loop="[object Object]" at="invalid time" plain="{\\"a\\":1}" symbol="Symbol(s)"\n`,
+      `${head}odd: loop="[object Object]" at="invalid time" plain="{\\"a\\":1}" ` +
+        'symbol="Symbol(s)"\n',
     );
     expect(JSON.parse(json('odd', fields))).toMatchObject({ loop: '[object Object]' });
   });

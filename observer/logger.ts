@@ -100,8 +100,8 @@ export function isLoggerLike(value: unknown): value is Logger {
 }
 
 /**
- * The same logger under another name, such as "raft-net". A logger without children (one that is not
- * pino's) is returned as it is.
+ * The same logger under another name, such as "raft-net". A logger without children (one that is
+ * not pino's) is returned as it is.
  */
 export function named<L extends Logger>(logger: L, name: string): Logger {
   if (!('child' in logger) || typeof logger.child !== 'function') return logger;

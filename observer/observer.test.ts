@@ -62,7 +62,7 @@ it('holds the node up until every blocking observer took it', async () => {
   expect(observers.map((observer) => observer.getNumObserved())).toEqual([1, 1]);
 });
 
-it('lets go when the channel of a blocking observer is closed, before or while it waits', async () => {
+it('lets go when the channel of a blocking observer is closed', async () => {
   const channel = new Channel<Observation>(0);
   const observer = newObserver(channel, true, null);
   const registry = registryWith(observer);

@@ -71,7 +71,7 @@ export class Observer {
  * @param channel where observations go; `null` for an observer that is only its filter
  * @param blocking true to hold the node up until the channel takes the observation, which delays
  *   votes and heartbeats too; false to drop what the channel has no room for
- * @param filter which observations are wanted; `null` for all. Runs inside the node: it must be quick
+ * @param filter which observations are wanted; `null` for all. Runs inside the node: be quick
  */
 export function newObserver(
   channel: Channel<Observation> | null,
@@ -96,8 +96,8 @@ export class ObserverRegistry {
   }
 
   /**
-   * Tells every observer. Returns `undefined` when all have it, else a promise that resolves once the
-   * blocking ones took it. It never rejects.
+   * Tells every observer. Returns `undefined` when all have it, else a promise that resolves once
+   * the blocking ones took it. It never rejects.
    */
   notify(observation: Observation): Promise<void> | undefined {
     const waiting: Promise<void>[] = [];

@@ -2,7 +2,7 @@ import { RaftError } from '../raft/errors.ts';
 
 /**
  * One insertion of a key. Cells form a chain in the order of insertion. A deleted cell stays in the
- * chain as long as an open snapshot contains it, so that a walk along the chain never loses its way.
+ * chain as long as an open snapshot contains it, so that a walk along the chain never gets lost.
  * Epochs count snapshots: a snapshot of epoch e contains the cells with born < e <= died.
  */
 interface Cell<K, V> {
@@ -152,8 +152,8 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
   }
 
   /**
-   * Keeps the state of this moment readable until its `release()`. Any number may be open; each costs
-   * memory for what is overwritten or deleted meanwhile.
+   * Keeps the state of this moment readable until its `release()`. Any number may be open; each
+   * costs memory for what is overwritten or deleted meanwhile.
    */
   snapshot(): CowMapSnapshot<K, V> {
     this.#epoch += 1;

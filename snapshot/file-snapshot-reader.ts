@@ -17,7 +17,7 @@ export async function checksumOf(file: ReadableFile): Promise<Uint8Array> {
   }
 }
 
-/** Everything in a file that must be small. Throws a `RaftError` (`ERR_MALFORMED_SNAPSHOT_META`). */
+/** All of a file, or a `RaftError` (`ERR_MALFORMED_SNAPSHOT_META`) when it is absurdly large. */
 export async function readSmallFile(file: ReadableFile, limitBytes: number): Promise<Uint8Array> {
   const sizeBytes = await file.size();
   if (sizeBytes > limitBytes) {

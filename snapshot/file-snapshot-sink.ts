@@ -45,8 +45,8 @@ export class FileSnapshotSink implements SnapshotSink {
 
   /**
    * Takes the next bytes; the caller may reuse them once this has resolved. Rejects with the disk's
-   * error, after which the snapshot can only be cancelled, or with a `RaftError`: after `close()` or
-   * `cancel()` (`ERR_SNAPSHOT_CLOSED`), or when `chunk` is not bytes (`ERR_INVALID_ARGUMENT`).
+   * error, after which the snapshot can only be cancelled, or with a `RaftError`: after `close()`
+   * or `cancel()` (`ERR_SNAPSHOT_CLOSED`), or when `chunk` is not bytes (`ERR_INVALID_ARGUMENT`).
    */
   write(chunk: Uint8Array): Promise<number> {
     if (this.#outcome !== null) {

@@ -54,8 +54,8 @@ export class FileSnapshotStore implements SnapshotStore {
   }
 
   /**
-   * Opens the store in `base`/snapshots, which is made when missing, tries whether it can be written,
-   * and removes what a crash left half written. One process only may have it open.
+   * Opens the store in `base`/snapshots, which is made when missing, tries whether it can be
+   * written, and removes what a crash left half written. One process only may have it open.
    *
    * @param base the directory of the node's data
    * @param retain how many snapshots to keep, 1 or more
@@ -83,8 +83,8 @@ export class FileSnapshotStore implements SnapshotStore {
   }
 
   /**
-   * Starts a snapshot. Rejects with a `RaftError` (`ERR_UNSUPPORTED_SNAPSHOT`) for any version but 1, or
-   * with the disk's error; nothing is left behind then.
+   * Starts a snapshot. Rejects with a `RaftError` (`ERR_UNSUPPORTED_SNAPSHOT`) for any version
+   * but 1, or with the disk's error; nothing is left behind then.
    */
   async create(
     version: SnapshotVersion,

@@ -26,8 +26,8 @@ export interface DirectoryEntry {
 
 /**
  * The part of a disk that the file snapshot store needs, as a port, so that a simulation can take
- * the power away between any two calls. What is not synced may be lost with it. Every method rejects
- * with the platform's own error.
+ * the power away between any two calls. What is not synced may be lost with it. Every method
+ * rejects with the platform's own error.
  */
 export interface FileSystem {
   /** One path out of its parts. */

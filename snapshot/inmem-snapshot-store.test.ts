@@ -30,7 +30,7 @@ describe('InmemSnapshotStore', () => {
     expect([store.list(), typeof sink.id()]).toEqual([[], 'string']);
   });
 
-  it('110: a snapshot has its metadata and bytes (unlike Go, listed only once closed)', async () => {
+  it('110: a snapshot has its metadata and bytes (unlike Go, only once closed)', async () => {
     const store = newInmemSnapshotStore({ wallTime: () => new Timestamp(7, 0) });
     const sink = begin(store);
     await sink.write(utf8('first\n'));

@@ -33,8 +33,8 @@ export function newFileSnapshotStoreWithLogger(
 }
 
 /**
- * Opens a file snapshot store that logs to `logOutput`: a writable, a logger, or `null` for standard
- * error. See {@link FileSnapshotStore.open} for the other parameters and the errors.
+ * Opens a file snapshot store that logs to `logOutput`: a writable, a logger, or `null` for
+ * standard error. See {@link FileSnapshotStore.open} for the other parameters and the errors.
  * Go: `NewFileSnapshotStore`.
  */
 export function newFileSnapshotStore(

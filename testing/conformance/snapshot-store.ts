@@ -77,7 +77,8 @@ const appearing: readonly [string, Check][] = [
       await sink.close();
       const listed = await store.list();
       assertSame('snapshots listed', listed.length, 1);
-      const { meta } = await store.open(sink.id());
+      const { meta, reader } = await store.open(sink.id());
+      await reader[Symbol.asyncIterator]().return?.();
       for (const { version, id, index, term, configurationIndex, size, peers } of [
         meta,
         ...listed,
