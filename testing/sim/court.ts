@@ -13,7 +13,7 @@ import type { NetworkWatcher } from './network.ts';
 /** The getters of a node that an invariant may ask. */
 export type RaftView = Pick<
   RaftNode,
-  'state' | 'currentTerm' | 'commitIndex' | 'lastIndex' | 'appliedIndex'
+  'state' | 'currentTerm' | 'commitIndex' | 'lastIndex' | 'appliedIndex' | 'getConfiguration'
 >;
 
 /** What an invariant may look at of a node. */

@@ -102,6 +102,11 @@ export class SimDisk {
     return this.#durable;
   }
 
+  /** True when nothing is being written or waits to be. */
+  get isIdle(): boolean {
+    return this.#active === null;
+  }
+
   /** True when a write is under way that never ends. */
   get isHanging(): boolean {
     return this.#hanging;

@@ -70,19 +70,20 @@ export class Facts {
   }
 
   /**
-   * The configurations that a node's log may stand on: the latest one and the one before it. A node
-   * takes a configuration into use when it appends it, in the same instant as other things happen.
+   * The configurations that a node may go by: the one it names, which takes effect before it is
+   * written anywhere, and the newest two that are in its log or snapshot.
    */
-  configurationsOf(node: NodeView): Configuration[] {
-    const { issued } = node.disk;
-    const found: Configuration[] = [];
+  configurationsOf({ disk, raft }: NodeView): Configuration[] {
+    const { issued } = disk;
     const meta = issued.snapshots[0]?.meta;
+    const found: Configuration[] = [];
     for (let i = this.#configurations.length - 1; i >= 0 && found.length < 2; i -= 1) {
       const fact = this.#configurations[i];
       if (fact === undefined || fact.index <= (meta?.configurationIndex ?? 0)) continue;
       if (issued.entry(fact.index)?.term === fact.term) found.push(fact.configuration);
     }
     if (meta !== undefined && found.length < 2) found.push(meta.configuration);
+    if (raft !== null) found.unshift(raft.getConfiguration().configuration());
     return found;
   }
 

@@ -4,6 +4,7 @@ import { seededRandom } from '../../internal/random.ts';
 import { ZERO_TIME } from '../../internal/timestamp.ts';
 import { Configuration, ServerSuffrage } from '../../raft/configuration.ts';
 import { encodeConfiguration } from '../../raft/configuration-codec.ts';
+import { type ConfigurationFuture, SettableFuture } from '../../raft/future.ts';
 import { type Log, LogType } from '../../raft/log.ts';
 import {
   AppendEntriesRequest,
@@ -19,6 +20,13 @@ import { SimDisk } from './disk.ts';
 import type { DiskWrite } from './disk-image.ts';
 import { invariants } from './invariants/index.ts';
 import { Scheduler } from './virtual-clock.ts';
+
+/** The configuration that every node goes by. */
+class KnownConfiguration extends SettableFuture<Configuration> implements ConfigurationFuture {
+  configuration(): Configuration {
+    return members;
+  }
+}
 
 interface Shown {
   role: RaftState;
@@ -46,6 +54,7 @@ class Stage {
         commitIndex: () => shown.commit,
         lastIndex: () => shown.last,
         appliedIndex: () => shown.applied,
+        getConfiguration: () => new KnownConfiguration(),
       };
       const node = { id, address: `sim:${id}`, disk, raft };
       this.#nodes.set(id, node);

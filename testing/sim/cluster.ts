@@ -1,0 +1,91 @@
+import { type Random, randomInteger } from '../../internal/random.ts';
+import { Configuration, type ServerID, ServerSuffrage } from '../../raft/configuration.ts';
+import type { CrashKind } from './disk.ts';
+import type { World } from './sim-node.ts';
+import { SimNode } from './sim-node.ts';
+import type { SimProcess } from './virtual-clock.ts';
+
+/** How long a node that stopped by itself has to answer everybody before it is restarted. */
+const RETIREMENT_MS = 400;
+
+/** The nodes of a run, and the supervisor that restarts what has stopped. */
+export class SimCluster {
+  readonly nodes: readonly SimNode[];
+  readonly world: World;
+  readonly #random: Random;
+  readonly #byName: ReadonlyMap<string, SimNode>;
+  readonly #retiring = new Set<ServerID>();
+  readonly #first: Configuration;
+  /** The last act: what stops stays stopped. */
+  #closing = false;
+
+  constructor(world: World, random: Random, diskRandom: (id: ServerID) => Random) {
+    this.world = world;
+    this.#random = random;
+    const { nodes, spares } = world.profile;
+    this.nodes = Array.from({ length: nodes + spares }, (_, i) => {
+      const id = `n${i + 1}`;
+      return new SimNode(world, diskRandom(id), id);
+    });
+    this.#byName = new Map(this.nodes.map((node) => [node.id, node]));
+    for (const node of this.nodes) world.court.admit(node);
+    this.#first = new Configuration(
+      this.nodes
+        .slice(0, nodes)
+        .map(({ id, address }) => ({ suffrage: ServerSuffrage.Voter, id, address })),
+    );
+  }
+
+  /** Starts every node; the members of the first configuration write it down. */
+  start(): void {
+    this.nodes.forEach((node) => {
+      this.startNode(node);
+    });
+  }
+
+  /** Starts a node. A first member that has nothing on its disk is bootstrapped. */
+  startNode(node: SimNode): void {
+    const isFirst = this.#first.servers.some(({ id }) => id === node.id);
+    const { visible } = node.disk;
+    const isNew = visible.lastIndex === 0 && visible.snapshotIndex === 0;
+    node.start(isFirst && isNew && !visible.has('CurrentTerm') ? this.#first : null);
+  }
+
+  /** Crashes a node and starts it again after `downMs`. */
+  crash(node: SimNode, kind: CrashKind, downMs: number): void {
+    node.crash(kind);
+    this.world.scheduler.schedule(downMs, () => this.startNode(node));
+  }
+
+  /** A node that leads, or believes so; any one of several. */
+  someLeader(random: Random): SimNode | undefined {
+    const leaders = this.nodes.filter((node) => node.isLeader);
+    return leaders[randomInteger(random, 0, Math.max(leaders.length - 1, 0))];
+  }
+
+  /** Judges the node whose process has just run, and looks after it. */
+  stepped(process: SimProcess): void {
+    const node = this.#byName.get(process.name);
+    if (node === undefined || node.process !== process) return;
+    this.world.court.stepped(node);
+    if (node.hasStopped && !this.#closing && !this.#retiring.has(node.id)) this.#retire(node);
+  }
+
+  /** From here on nothing is restarted. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  #retire(node: SimNode): void {
+    const { process } = node;
+    this.#retiring.add(node.id);
+    this.world.scheduler.schedule(RETIREMENT_MS, () => {
+      this.#retiring.delete(node.id);
+      if (this.#closing || node.process !== process) return;
+      if (process?.isPaused === false) {
+        this.world.court.retired(node, node.stopCause);
+      }
+      this.crash(node, 'kill', randomInteger(this.#random, 1, 300));
+    });
+  }
+}

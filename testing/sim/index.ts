@@ -1,0 +1,55 @@
+/**
+ * A whole cluster in one thread on virtual time: clock, network and disks are simulated and seeded,
+ * so the same seed gives the same run, byte for byte.
+ *
+ * ```ts
+ * import { describeFailure, runSimulation } from 'quorate/testing/sim';
+ *
+ * const result = await runSimulation({ seed: 1, nodes: 3 });
+ * if (result.violation !== null) throw new Error(describeFailure(result));
+ * ```
+ *
+ * @packageDocumentation
+ */
+export { SimCluster } from './cluster.ts';
+export {
+  Court,
+  type Invariant,
+  type NodeView,
+  type Question,
+  type Violation,
+  type Watcher,
+} from './court.ts';
+export {
+  type CrashKind,
+  type DiskFault,
+  type DiskSpeed,
+  type DiskWatcher,
+  SimDisk,
+} from './disk.ts';
+export { DiskImage, type DiskWrite, type StoredSnapshot } from './disk-image.ts';
+export { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
+export { type EntryFact, Facts } from './facts.ts';
+export { BatchingSimFSM, type FSMState, type FSMWatcher, SimFSM } from './fsm.ts';
+export { invariants } from './invariants/index.ts';
+export { type FaultKind, faultKinds, Nemesis } from './nemesis.ts';
+export {
+  CALM,
+  type Endpoint,
+  type NetworkWatcher,
+  type NetworkWeather,
+  SimNetwork,
+} from './network.ts';
+export { configOf, drawProfile, type Profile } from './profile.ts';
+export { SimNode, type World } from './sim-node.ts';
+export { SimSnapshotStore } from './sim-snapshot-store.ts';
+export { SimTransport } from './sim-transport.ts';
+export {
+  describeFailure,
+  runSimulation,
+  type SimulationOptions,
+  type SimulationResult,
+} from './simulator.ts';
+export { Trace } from './trace.ts';
+export { Scheduler, SimProcess } from './virtual-clock.ts';
+export { Workload } from './workload.ts';

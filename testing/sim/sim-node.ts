@@ -1,0 +1,166 @@
+import { type Random, randomInteger, seededRandom } from '../../internal/random.ts';
+import type { Configuration, ServerAddress, ServerID } from '../../raft/configuration.ts';
+import { asError } from '../../raft/errors.ts';
+import type { LogFields, Logger } from '../../raft/logger.ts';
+import type { RaftNode } from '../../raft/node.ts';
+import { newRaft } from '../../raft/raft.ts';
+import { bootstrapCluster } from '../../raft/recover.ts';
+import { RaftState } from '../../raft/state.ts';
+import type { Court, NodeView } from './court.ts';
+import { type CrashKind, SimDisk } from './disk.ts';
+import { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
+import { BatchingSimFSM, SimFSM } from './fsm.ts';
+import type { SimNetwork } from './network.ts';
+import { configOf, type Profile } from './profile.ts';
+import { SimSnapshotStore } from './sim-snapshot-store.ts';
+import { SimTransport } from './sim-transport.ts';
+import { type Scheduler, SimProcess } from './virtual-clock.ts';
+
+/** What nodes share. */
+export interface World {
+  readonly scheduler: Scheduler;
+  readonly network: SimNetwork;
+  readonly court: Court;
+  readonly profile: Profile;
+  readonly write: (who: string, what: string) => void;
+}
+
+function describeFields(fields: LogFields): string {
+  return Object.entries(fields)
+    .map(([key, value]) => `${key}=${value instanceof Error ? value.message : String(value)}`)
+    .join(' ');
+}
+
+/** One server: a disk that lasts, and one process after the other that uses it. */
+export class SimNode implements NodeView {
+  readonly id: ServerID;
+  readonly address: ServerAddress;
+  readonly disk: SimDisk;
+  readonly #world: World;
+  readonly #random: Random;
+  #process: SimProcess | null = null;
+  #raft: RaftNode | null = null;
+  #fsm: SimFSM | null = null;
+  #startFailure: Error | null = null;
+
+  constructor(world: World, random: Random, id: ServerID) {
+    this.#world = world;
+    this.#random = random;
+    this.id = id;
+    this.address = `sim:${id}`;
+    const { scheduler, profile, court } = world;
+    this.disk = new SimDisk(scheduler, random, id, profile.diskSpeed, court);
+  }
+
+  get raft(): RaftNode | null {
+    return this.#raft;
+  }
+
+  get fsm(): SimFSM | null {
+    return this.#fsm;
+  }
+
+  get process(): SimProcess | null {
+    return this.#process;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== null;
+  }
+
+  /** True when it runs and is not stopped. */
+  get canBeAsked(): boolean {
+    return this.#raft !== null && this.#process?.isRunning === true;
+  }
+
+  get isLeader(): boolean {
+    return this.#raft?.state() === RaftState.Leader;
+  }
+
+  /** True when the process runs and yet the node has ended: it waits for somebody to restart it. */
+  get hasStopped(): boolean {
+    return this.#startFailure !== null || this.#raft?.state() === RaftState.Shutdown;
+  }
+
+  /** Why it stopped, as far as it says so. */
+  get stopCause(): Error | null {
+    return this.#startFailure ?? this.#raft?.fatal ?? null;
+  }
+
+  /** Starts a new process; the first one of a first member writes the first configuration. */
+  start(bootstrap: Configuration | null): void {
+    if (this.#process !== null) return;
+    const { scheduler, court, write } = this.#world;
+    const offsetMs = randomInteger(this.#random, 1, 1_000_000);
+    const process = new SimProcess(scheduler, this.id, offsetMs);
+    this.#process = process;
+    this.#startFailure = null;
+    court.started(this);
+    write(this.id, 'starts');
+    process.deliver(0, () => {
+      this.#boot(process, bootstrap).then(
+        (raft) => {
+          this.#raft = raft;
+          write(this.id, 'is up');
+        },
+        (error: unknown) => {
+          this.#startFailure = asError(error);
+          write(this.id, `does not come up: ${this.#startFailure.message}`);
+        },
+      );
+    });
+  }
+
+  /** Ends the process without a word. */
+  crash(kind: CrashKind): void {
+    if (this.#process === null) return;
+    this.#world.write(this.id, `crashes: ${kind}`);
+    this.#process.kill();
+    const endpoint = this.#world.network.endpointAt(this.address);
+    if (endpoint !== undefined) this.#world.network.unlisten(this.address, endpoint);
+    this.disk.crash(kind);
+    this.#process = null;
+    this.#raft = null;
+    this.#fsm = null;
+  }
+
+  async #boot(process: SimProcess, bootstrap: Configuration | null): Promise<RaftNode> {
+    const { network, court, profile } = this.#world;
+    const Store = profile.atomicStores ? AtomicDiskStore : DiskStore;
+    const Fsm = profile.batchingFSM ? BatchingSimFSM : SimFSM;
+    const store = new Store(this.disk, process, profile.readDelayMs);
+    const snapshots = new SimSnapshotStore(this.disk, process);
+    const transport = new SimTransport(network, process, this.address, profile.rpcTimeoutMs);
+    const watcher = {
+      applied: court.applied.bind(court, this),
+      restored: court.restored.bind(court, this),
+    };
+    const { applyMs } = profile;
+    this.#fsm = new Fsm(watcher, applyMs === 0 ? null : () => process.sleep(applyMs));
+    const config = {
+      ...configOf(profile),
+      localID: this.id,
+      clock: process,
+      random: seededRandom(randomInteger(this.#random, 0, 2 ** 31)),
+      logger: this.#logger(process),
+    };
+    if (bootstrap !== null) {
+      await bootstrapCluster(config, store, store, snapshots, transport, bootstrap);
+    }
+    return newRaft(config, this.#fsm, store, store, snapshots, transport);
+  }
+
+  #logger(process: SimProcess): Logger {
+    const line = (level: string) => (fields: LogFields, message: string) => {
+      if (process.isAlive)
+        this.#world.write(this.id, `${level} ${message} ${describeFields(fields)}`);
+    };
+    return {
+      trace() {},
+      debug() {},
+      info: line('INFO'),
+      warn: line('WARN'),
+      error: line('ERROR'),
+    };
+  }
+}

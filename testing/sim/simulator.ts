@@ -1,0 +1,235 @@
+import { type Random, seededRandom } from '../../internal/random.ts';
+import { RaftState } from '../../raft/state.ts';
+import { SimCluster } from './cluster.ts';
+import { Court, type Violation } from './court.ts';
+import { invariants } from './invariants/index.ts';
+import { type FaultKind, faultKinds, Nemesis } from './nemesis.ts';
+import { SimNetwork } from './network.ts';
+import { drawProfile, type Profile } from './profile.ts';
+import { newScribe } from './scribe.ts';
+import { SNAPSHOT_PATIENCE } from './sim-transport.ts';
+import { hashText, Trace } from './trace.ts';
+import { Scheduler } from './virtual-clock.ts';
+import { Workload } from './workload.ts';
+
+/** What to simulate. The same options give the same run, byte for byte. */
+export interface SimulationOptions {
+  /** Any integer. Everything that is not given is drawn from it. */
+  readonly seed: number;
+  /** Servers in the first configuration, 1 to 5. */
+  readonly nodes?: number;
+  /** Milliseconds of virtual time in which faults happen. Default 2000. */
+  readonly durationMs?: number;
+  /** What may go wrong. Default: everything. */
+  readonly faults?: readonly FaultKind[];
+  /** Milliseconds between two faults, at most. Default 250. */
+  readonly faultEveryMs?: number;
+  /** Fixes how nodes are built and tuned. */
+  readonly profile?: Partial<Profile>;
+  /** Changes the run from outside, after it is set up and before it begins. */
+  readonly script?: (cluster: SimCluster, random: Random) => void;
+  /** How many of the last lines of the trace are kept. Default 200. */
+  readonly traceLines?: number;
+}
+
+/** How a run went. */
+export interface SimulationResult {
+  readonly seed: number;
+  /** The first rule that was broken, `null` when none was. */
+  readonly violation: Violation | null;
+  /** The last lines of what happened. */
+  readonly trace: readonly string[];
+  /** A hash over all lines: equal runs have equal hashes. */
+  readonly traceHash: string;
+  /** How many events there were. */
+  readonly events: number;
+  readonly virtualMs: number;
+  /** Commands that a client was told are applied. */
+  readonly acknowledged: number;
+  readonly committed: number;
+  readonly newestTerm: number;
+}
+
+const DEFAULT_DURATION_MS = 2_000;
+const DEFAULT_FAULT_EVERY_MS = 250;
+const DEFAULT_TRACE_LINES = 200;
+/** After the last fault a cluster gets this long to agree, in election timeouts. */
+const PATIENCE_ELECTION_TIMEOUTS = 40;
+/** More events than any honest run has: something spins. */
+const MAX_EVENTS = 400_000;
+
+/** One run: its parts, and the order in which they act. */
+class Simulation {
+  readonly #options: SimulationOptions;
+  readonly #scheduler = new Scheduler();
+  readonly #trace: Trace;
+  readonly #court: Court;
+  readonly #cluster: SimCluster;
+  readonly #workload: Workload;
+  readonly #nemesis: Nemesis;
+  #steps = 0;
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    const dice = (what: string): Random => seededRandom(hashText(`${options.seed} ${what}`));
+    this.#trace = new Trace(options.traceLines ?? DEFAULT_TRACE_LINES);
+    const write = (who: string, what: string): void => {
+      this.#trace.add(this.#scheduler.nowMs, who, what);
+    };
+    this.#court = new Court(invariants, newScribe(write));
+    const network = new SimNetwork(this.#scheduler, dice('network'), this.#court);
+    const { nodes } = options;
+    const fixed = { ...options.profile, ...(nodes === undefined ? {} : { nodes }) };
+    const profile = drawProfile(dice('profile'), fixed);
+    const world = { scheduler: this.#scheduler, network, court: this.#court, profile, write };
+    this.#cluster = new SimCluster(world, dice('cluster'), (id) => dice(`node ${id}`));
+    this.#workload = new Workload(this.#cluster, dice('workload'));
+    this.#nemesis = new Nemesis(
+      this.#cluster,
+      dice('nemesis'),
+      options.faults ?? faultKinds,
+      options.faultEveryMs ?? DEFAULT_FAULT_EVERY_MS,
+    );
+    write('--', `seed ${options.seed} ${JSON.stringify(profile)}`);
+    options.script?.(this.#cluster, dice('script'));
+  }
+
+  async run(): Promise<SimulationResult> {
+    this.#cluster.start();
+    this.#workload.start();
+    this.#nemesis.start();
+    await this.#until(() => false, this.#options.durationMs ?? DEFAULT_DURATION_MS);
+    for (const act of [this.#calm, this.#agree, this.#close, this.#judge]) {
+      if (this.#court.violation === null) await act.call(this);
+    }
+    return {
+      seed: this.#options.seed,
+      violation: this.#court.violation,
+      trace: this.#trace.tail(),
+      traceHash: this.#trace.hash,
+      events: this.#scheduler.eventsRun,
+      virtualMs: this.#scheduler.nowMs,
+      acknowledged: this.#workload.applied,
+      committed: this.#court.facts.committedUpTo,
+      newestTerm: this.#court.facts.newestTermLed,
+    };
+  }
+
+  /** Clients and faults end. */
+  #calm(): void {
+    this.#workload.stop();
+    this.#nemesis.stop();
+  }
+
+  /** Whoever was told something is told the same again, and nobody was forgotten. */
+  #judge(): void {
+    this.#workload.askAgain();
+    this.#court.ended();
+  }
+
+  /** The cluster elects, commits a new command, and every member comes to the same state. */
+  async #agree(): Promise<void> {
+    const { electionTimeoutMs } = this.#cluster.world.profile;
+    const patienceMs = electionTimeoutMs * PATIENCE_ELECTION_TIMEOUTS;
+    let probe = 0;
+    const tryAgain = (): void => {
+      if (probe !== 0) return;
+      for (const node of this.#cluster.nodes.filter(({ isLeader }) => isLeader)) {
+        this.#workload.applyThrough(node, (index) => {
+          probe = index;
+        });
+      }
+      this.#scheduler.schedule(electionTimeoutMs, tryAgain);
+    };
+    tryAgain();
+    if (!(await this.#until(() => probe !== 0, patienceMs))) {
+      this.#court.violated('liveness', `no write in ${patienceMs} ms without faults`);
+    } else if (!(await this.#until(() => this.#membersAgree(), patienceMs))) {
+      this.#court.violated('liveness', `no agreement in ${patienceMs} ms without faults`);
+    } else if (!(await this.#until(() => this.#workload.isAnswered, patienceMs))) {
+      this.#court.ended();
+    } else if (!(await this.#until(() => this.#allAreUp(), patienceMs))) {
+      this.#court.violated('liveness', `a node does not come up in ${patienceMs} ms`);
+    }
+  }
+
+  /** True when every member has applied all that any client was told of. */
+  #membersAgree(): boolean {
+    const leader = this.#cluster.nodes.find(({ isLeader }) => isLeader);
+    if (leader === undefined) return false;
+    const { facts } = this.#court;
+    const [configuration] = facts.configurationsOf(leader);
+    const members = new Set(configuration?.servers.map(({ id }) => id));
+    return this.#cluster.nodes.every(
+      ({ id, fsm }) => !members.has(id) || fsm?.state.index === facts.acknowledgedUpTo,
+    );
+  }
+
+  #allAreUp(): boolean {
+    return this.#cluster.nodes.every(({ raft, hasStopped }) => raft !== null && !hasStopped);
+  }
+
+  /** Every node shuts down, and after that nothing of it stirs. */
+  async #close(): Promise<void> {
+    const { nodes, world } = this.#cluster;
+    this.#cluster.close();
+    const { electionTimeoutMs, rpcTimeoutMs } = world.profile;
+    const patienceMs = electionTimeoutMs * PATIENCE_ELECTION_TIMEOUTS;
+    const open = new Set(nodes.filter(({ raft }) => raft !== null));
+    for (const node of open) {
+      node.process?.deliver(0, () => {
+        node.raft
+          ?.shutdown()
+          .error()
+          .then(() => open.delete(node));
+      });
+    }
+    if (!(await this.#until(() => open.size === 0, patienceMs))) {
+      this.#court.violated('liveness', `shutdown takes more than ${patienceMs} ms`);
+    }
+    for (const { id, raft } of nodes) {
+      if (raft !== null && raft.state() !== RaftState.Shutdown) {
+        this.#court.violated('liveness', `${id} was shut down and is not in state Shutdown`);
+      }
+    }
+    await this.#until(() => false, SNAPSHOT_PATIENCE * rpcTimeoutMs + electionTimeoutMs);
+    const before = this.#steps;
+    await this.#until(() => false, patienceMs);
+    if (this.#steps !== before) {
+      this.#court.violated('quiet-after-shutdown', 'a node that was shut down still has timers');
+    }
+  }
+
+  /** Lets virtual time pass until `isDone`, at most `ms`; a violation ends everything at once. */
+  async #until(isDone: () => boolean, ms: number): Promise<boolean> {
+    if (this.#court.violation !== null) return true;
+    await this.#scheduler.run(
+      () => this.#court.violation !== null || isDone(),
+      this.#scheduler.nowMs + ms,
+      (process) => {
+        this.#steps += 1;
+        this.#cluster.stepped(process);
+        if (this.#scheduler.eventsRun > MAX_EVENTS) {
+          this.#court.violated('liveness', `more than ${MAX_EVENTS} events: something spins`);
+        }
+      },
+    );
+    return this.#court.violation !== null || isDone();
+  }
+}
+
+/** Runs one simulation. It never throws for what a node does wrong: see `violation`. */
+export function runSimulation(options: SimulationOptions): Promise<SimulationResult> {
+  return new Simulation(options).run();
+}
+
+/** A failed run for people: what broke, how to see it again, and what happened before. */
+export function describeFailure(result: SimulationResult): string {
+  const { violation, seed, trace } = result;
+  if (violation === null) return `seed ${seed}: no violation`;
+  return [
+    `seed ${seed}: ${violation.invariant}: ${violation.message}`,
+    `reproduce with: npm run sim -- --seed ${seed}`,
+    ...trace,
+  ].join('\n');
+}

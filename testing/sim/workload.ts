@@ -1,0 +1,220 @@
+import { utf8 } from '../../internal/bytes.ts';
+import { type Random, randomInteger } from '../../internal/random.ts';
+import { RaftError } from '../../raft/errors.ts';
+import type { ApplyFuture, Future } from '../../raft/future.ts';
+import type { RaftNode } from '../../raft/node.ts';
+import { RaftState } from '../../raft/state.ts';
+import type { SimCluster } from './cluster.ts';
+import type { Question } from './court.ts';
+import type { SimNode } from './sim-node.ts';
+import type { SimProcess } from './virtual-clock.ts';
+
+/** What clients may wish for. */
+type Wish =
+  | 'apply'
+  | 'barrier'
+  | 'read'
+  | 'verify'
+  | 'snapshot'
+  | 'transfer'
+  | 'add-voter'
+  | 'add-nonvoter'
+  | 'demote'
+  | 'remove';
+
+const weights: readonly (readonly [Wish, number])[] = [
+  ['apply', 60],
+  ['read', 14],
+  ['verify', 5],
+  ['barrier', 4],
+  ['snapshot', 4],
+  ['transfer', 2],
+  ['add-voter', 4],
+  ['add-nonvoter', 2],
+  ['demote', 1],
+  ['remove', 2],
+];
+const totalWeight = weights.reduce((sum, [, weight]) => sum + weight, 0);
+
+const KEYS = 12;
+const MAX_BURST = 12;
+
+function describeError(error: Error | null): string {
+  if (error === null) return 'ok';
+  return error instanceof RaftError ? error.code : error.message;
+}
+
+/** Clients: they ask nodes for things at random moments and report every answer to the court. */
+export class Workload {
+  readonly #cluster: SimCluster;
+  readonly #random: Random;
+  readonly #asked: { readonly question: Question; readonly describe: () => string }[] = [];
+  #questions = 0;
+  readonly #open = new Map<Question, SimProcess | null>();
+  #applied = 0;
+  #stopped = false;
+
+  constructor(cluster: SimCluster, random: Random) {
+    this.#cluster = cluster;
+    this.#random = random;
+  }
+
+  /** How many commands were acknowledged. */
+  get applied(): number {
+    return this.#applied;
+  }
+
+  start(): void {
+    const { scheduler, profile } = this.#cluster.world;
+    scheduler.schedule(randomInteger(this.#random, 1, profile.workEveryMs), () => {
+      if (this.#stopped) return;
+      this.#wish();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** True when nothing is open that was asked of a process that still lives. */
+  get isAnswered(): boolean {
+    return ![...this.#open.values()].some((process) => process?.isAlive);
+  }
+
+  /** Asks every future once more how it ended: it must not have changed its mind. */
+  askAgain(): void {
+    const { court } = this.#cluster.world;
+    for (const { question, describe } of this.#asked) court.answered(question, describe());
+  }
+
+  /** Applies one command through `node`; `done` is told when it was acknowledged. */
+  applyThrough(node: SimNode, done: (index: number) => void): void {
+    this.#inside(node, (raft) => this.#apply(node, raft, done));
+  }
+
+  #wish(): void {
+    const { nodes } = this.#cluster;
+    const anyone = nodes[randomInteger(this.#random, 0, nodes.length - 1)];
+    const leader = this.#cluster.someLeader(this.#random);
+    const node = this.#random.next() < 0.9 ? (leader ?? anyone) : anyone;
+    if (node === undefined) return;
+    let at = this.#random.next() * totalWeight;
+    const wish = weights.find(([, weight]) => {
+      at -= weight;
+      return at < 0;
+    });
+    this.#inside(node, (raft) => this.#ask(node, raft, wish?.[0] ?? 'apply'));
+  }
+
+  /** Runs `act` within the node's process, if it can be asked by then. */
+  #inside(node: SimNode, act: (raft: RaftNode) => void): void {
+    node.process?.deliver(0, () => {
+      if (node.raft !== null && node.raft.state() !== RaftState.Shutdown) act(node.raft);
+    });
+  }
+
+  #ask(node: SimNode, raft: RaftNode, wish: Wish): void {
+    const { nodes } = this.#cluster;
+    const target = nodes[randomInteger(this.#random, 0, nodes.length - 1)] ?? node;
+    switch (wish) {
+      case 'apply': {
+        const burst = this.#random.next() < 0.7 ? 1 : randomInteger(this.#random, 2, MAX_BURST);
+        for (let i = 0; i < burst; i += 1) this.#apply(node, raft, () => {});
+        break;
+      }
+      case 'read':
+        this.#read(node, raft);
+        break;
+      case 'verify':
+        this.#verify(node, raft);
+        break;
+      case 'barrier':
+        this.#follow(node, wish, raft.barrier(this.#timeoutMs()));
+        break;
+      case 'snapshot':
+        this.#follow(node, wish, raft.snapshot());
+        break;
+      case 'transfer':
+        this.#follow(node, wish, raft.leadershipTransfer());
+        break;
+      case 'add-voter':
+        this.#follow(node, wish, raft.addVoter(target.id, target.address, 0, this.#timeoutMs()));
+        break;
+      case 'add-nonvoter':
+        this.#follow(node, wish, raft.addNonvoter(target.id, target.address, 0, this.#timeoutMs()));
+        break;
+      case 'demote':
+        this.#follow(node, wish, raft.demoteVoter(target.id, 0, this.#timeoutMs()));
+        break;
+      case 'remove':
+        this.#follow(node, wish, raft.removeServer(target.id, 0, this.#timeoutMs()));
+        break;
+    }
+  }
+
+  /** Sometimes for ever, else a short while. */
+  #timeoutMs(): number {
+    return this.#random.next() < 0.3 ? 0 : randomInteger(this.#random, 20, 400);
+  }
+
+  #apply(node: SimNode, raft: RaftNode, done: (index: number) => void): void {
+    const { court } = this.#cluster.world;
+    const key = randomInteger(this.#random, 1, KEYS);
+    const command = utf8(`k${key}=v${this.#questions}`);
+    const given = command.slice();
+    const future: ApplyFuture = raft.apply(given, this.#timeoutMs());
+    given.fill(0x23);
+    const describe = (): string => `${future.outcome()} at ${future.index()}`;
+    this.#follow(node, 'apply', future, describe, () => {
+      const index = future.index();
+      court.outcome(node, command, future.outcome(), index);
+      if (future.outcome() !== 'applied') return;
+      this.#applied += 1;
+      if (future.response() !== index) {
+        court.violated('truthful-outcomes', `the response of ${index} is ${future.response()}`);
+      }
+      done(index);
+    });
+  }
+
+  #read(node: SimNode, raft: RaftNode): void {
+    const { court } = this.#cluster.world;
+    const floor = court.facts.acknowledgedUpTo;
+    const future = raft.readIndex(this.#timeoutMs());
+    this.#follow(node, 'read', future, undefined, (error) => {
+      const state = node.fsm?.state;
+      if (error === null && state !== undefined) court.read(node, floor, state);
+    });
+  }
+
+  #verify(node: SimNode, raft: RaftNode): void {
+    const { court } = this.#cluster.world;
+    const rival = court.facts.newestTermLed;
+    this.#follow(node, 'verify', raft.verifyLeader(), undefined, (error) => {
+      if (error === null) court.verified(node, raft.currentTerm(), rival);
+    });
+  }
+
+  /** Watches a future to its end. */
+  #follow<T>(
+    node: SimNode,
+    kind: string,
+    future: Future<T>,
+    describe?: () => string,
+    then?: (error: Error | null) => void,
+  ): void {
+    const { court } = this.#cluster.world;
+    this.#questions += 1;
+    const question: Question = { number: this.#questions, kind, node };
+    this.#open.set(question, node.process);
+    court.asked(question);
+    future.error().then((error) => {
+      const answer = (): string => `${describeError(error)} ${describe?.() ?? ''}`;
+      this.#open.delete(question);
+      this.#asked.push({ question, describe: answer });
+      court.answered(question, answer());
+      then?.(error);
+    });
+  }
+}
