@@ -54,8 +54,7 @@ export class Raft implements RaftNode {
     trans: Transport,
   ): Promise<Raft> {
     let raft: Raft | undefined;
-    const parts = { config, fsm, logs, stable, snaps, trans };
-    const runner = await NodeRunner.start(parts, () => raft);
+    const runner = await NodeRunner.start({ config, fsm, logs, stable, snaps, trans }, () => raft);
     raft = new Raft(runner);
     return raft;
   }
@@ -66,8 +65,8 @@ export class Raft implements RaftNode {
    *
    * @param timeout milliseconds until the command must have been accepted by the main lane, 0 to wait
    *   for ever; it does not bound the commit
-   * @returns a future that fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrEnqueueTimeout`,
-   *   `ErrLeadershipTransferInProgress` or `ErrRaftShutdown`. Go: `Raft.Apply`
+   * @returns fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrEnqueueTimeout`, `ErrRaftShutdown` or
+   *   `ErrLeadershipTransferInProgress`. Go: `Raft.Apply`
    */
   apply(command: Uint8Array, timeout = 0): ApplyFuture {
     checkBytes('command', command);
@@ -231,7 +230,7 @@ export class Raft implements RaftNode {
     return this.#runner.published.role;
   }
 
-  /** The leader's address, empty when unknown. Deprecated, as in Go: see `leaderWithID`. */
+  /** The leader's address, empty when unknown. Deprecated as in Go by `leaderWithID`. */
   leader(): ServerAddress {
     return this.#runner.published.leaderAddress;
   }

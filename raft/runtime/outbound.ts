@@ -1,18 +1,10 @@
 import type { StartedEffect } from '../core/effect.ts';
-import type { MainInput, Outcome } from '../core/input.ts';
+import type { MainInput } from '../core/input.ts';
 import type { Self } from '../core/node.ts';
-import { asError, RaftError } from '../errors.ts';
+import { RaftError } from '../errors.ts';
 import { TimeoutNowRequest } from '../messages.ts';
 import { supportsPreVote, type Transport } from '../transport.ts';
-
-/** Runs a call; what it comes to is one value, whichever way it ends. */
-async function outcomeOf<T>(call: () => Promise<T>): Promise<Outcome<T>> {
-  try {
-    return { reply: await call() };
-  } catch (error) {
-    return { error: asError(error) };
-  }
-}
+import { outcomeOf } from './outcome.ts';
 
 /** Sends the requests of elections and transfers; the answers come back as inputs of the main lane. */
 export class Outbound {

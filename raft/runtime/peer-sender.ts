@@ -17,6 +17,7 @@ import { AppendEntriesRequest, InstallSnapshotRequest } from '../messages.ts';
 import type { SnapshotStore } from '../snapshot.ts';
 import type { AppendPipeline, Transport } from '../transport.ts';
 import type { Entries } from './entries.ts';
+import { outcomeOf } from './outcome.ts';
 
 type SendAppend = Extract<StartedEffect, { kind: 'sendAppend' }>;
 type SendSnapshot = Extract<StartedEffect, { kind: 'sendSnapshot' }>;
@@ -62,11 +63,9 @@ export class PeerSenders {
   heartbeat(effect: SendHeartbeat): void {
     const { leadership, peer, round, request } = effect;
     const sentAtMs = this.#o.nowMs();
-    const answered = (outcome: Extract<PeerInput, { kind: 'heartbeatReply' }>['outcome']): void =>
-      this.#step({ kind: 'heartbeatReply', leadership, peer, round, sentAtMs, outcome });
-    this.#o.trans.appendEntries(peer.server.id, peer.server.address, request).then(
-      (reply) => answered({ reply }),
-      (error: unknown) => answered({ error: asError(error) }),
+    const { id, address } = peer.server;
+    void outcomeOf(() => this.#o.trans.appendEntries(id, address, request)).then((outcome) =>
+      this.#step({ kind: 'heartbeatReply', leadership, peer, round, sentAtMs, outcome }),
     );
   }
 
@@ -167,25 +166,19 @@ export class PeerSenders {
     const { peer, leadership, epoch } = effect;
     const answered = this.#noteSent(effect, request);
     const { id, address } = peer.server;
-    this.#o.trans.appendEntries(id, address, request).then(
-      (reply) => answered({ reply }),
-      (error: unknown) => answered({ error: asError(error) }),
-    );
+    void outcomeOf(() => this.#o.trans.appendEntries(id, address, request)).then(answered);
     this.#step({ kind: 'senderReady', leadership, peer, epoch });
   }
 
   /** Ahead of the answers; the transport says when it takes the next one. */
   #sendAhead(effect: SendAppend, request: AppendEntriesRequest, pipeline: OpenPipeline): void {
     const { peer, leadership, epoch } = effect;
-    const accepted = pipeline.transport.appendEntries(request);
+    const accepted = outcomeOf(() => pipeline.transport.appendEntries(request));
     pipeline.waiting.push(this.#noteSent(effect, request));
-    accepted.then(
-      () => this.#step({ kind: 'senderReady', leadership, peer, epoch }),
-      (thrown: unknown) => {
-        const error = asError(thrown);
-        this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
-      },
-    );
+    void accepted.then(({ error }) => {
+      if (error === undefined) this.#step({ kind: 'senderReady', leadership, peer, epoch });
+      else this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
+    });
   }
 
   /** Takes the answers, which come in the order of the requests. Go: `pipelineDecode`. */

@@ -50,6 +50,7 @@ export class StoreWriter {
   #durableIndex: number;
   #pendingBytes = 0;
   #compactTo = 0;
+  #compactedLast = false;
   #idleWaiters: (() => void)[] = [];
 
   /**
@@ -204,12 +205,20 @@ export class StoreWriter {
 
   #next(): void {
     if (this.#active !== null || this.#failure !== null) return;
-    const job = this.#queue.shift() ?? this.#compactionJob();
+    const job = this.#takeTurn();
     if (job === undefined) return;
     this.#active = job;
     this.#activeSinceMs = this.#clock.monotonicMs();
     this.#armWatch(this.#limitMs);
     void this.#perform(job);
+  }
+
+  /** Compaction and the queue take turns: neither waits for ever for the other. */
+  #takeTurn(): Job | undefined {
+    const compaction = this.#compactedLast ? undefined : this.#compactionJob();
+    const job = compaction ?? this.#queue.shift() ?? this.#compactionJob();
+    this.#compactedLast = job?.what === 'compactLog';
+    return job;
   }
 
   async #perform(job: Job): Promise<void> {

@@ -1,0 +1,265 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../internal/bytes.ts';
+import {
+  elect,
+  headerOf,
+  kindsOf,
+  newNode,
+  only,
+  recordingLogger,
+  server,
+  stand,
+  step,
+  theOnly,
+  voteBy,
+  voteFor,
+  voters,
+} from '../../testing/core-fixture.ts';
+import { Configuration, ServerSuffrage } from '../configuration.ts';
+import { RequestVoteRequest, RequestVoteResponse } from '../messages.ts';
+import { RaftState } from '../state.ts';
+import type { Effects } from './effect.ts';
+import type { NodeState } from './node.ts';
+
+const TICKET = 7;
+
+function ask(node: NodeState, request: RequestVoteRequest, ms = 0): Effects {
+  return step(node, { kind: 'requestVote', request, ticket: TICKET }, ms);
+}
+
+/** A follower in term 2 that knows no leader; its last entry is 3 of term 2. */
+function voter(options: Parameters<typeof newNode>[0] = {}): NodeState {
+  return newNode({ log: [1, 1, 2], ...options });
+}
+
+const upToDate = { lastLogIndex: 3, lastLogTerm: 2 };
+const granted = { granted: true, peers: null };
+const refused = { granted: false, peers: null };
+
+/** The vote that the step gave or refused. */
+function answerOf(out: Effects): boolean {
+  const { reply } = theOnly(out, 'reply');
+  if (!(reply instanceof RequestVoteResponse)) throw new Error('expected a vote');
+  return reply.granted;
+}
+
+describe('a vote', () => {
+  it('is persisted together with the term, before the reply', () => {
+    const node = voter();
+    const request = voteBy('b', { term: 5, ...upToDate });
+    const out = ask(node, request, 40);
+    expect(out.list).toMatchObject([
+      { kind: 'observe', data: { kind: 'RequestVoteRequest', request } },
+      { kind: 'persistHardState', term: 5, vote: voteFor('b', 5) },
+      { kind: 'reply', ticket: TICKET, reply: { ...granted, term: 5 } },
+    ]);
+    expect(node).toMatchObject({ currentTerm: 5, vote: voteFor('b', 5), lastContactMs: 40 });
+  });
+
+  it('in the current term is persisted alone', () => {
+    const out = ask(voter(), voteBy('b', { term: 2, ...upToDate }));
+    expect(theOnly(out, 'persistHardState')).toMatchObject({ term: 2, vote: voteFor('b', 2) });
+    expect(kindsOf(out)).toEqual(['observe', 'persistHardState', 'reply']);
+  });
+
+  it('is given by the old field of the request when the header names nobody', () => {
+    const node = voter();
+    ask(node, new RequestVoteRequest({ term: 5, candidate: utf8('old:1'), ...upToDate }));
+    expect(node.vote).toEqual({ term: 5, candidate: utf8('old:1') });
+    const nameless = voter();
+    ask(nameless, new RequestVoteRequest({ term: 5, ...upToDate }));
+    expect(nameless.vote).toEqual({ term: 5, candidate: new Uint8Array() });
+  });
+
+  it('of a leader ends its office, and all of that stands before the term', () => {
+    const node = newNode();
+    elect(node);
+    const request = { term: 9, lastLogIndex: 9, lastLogTerm: 9, leadershipTransfer: true };
+    const kinds = kindsOf(ask(node, voteBy('b', request)));
+    expect(kinds.indexOf('failInFlight')).toBeLessThan(kinds.indexOf('persistHardState'));
+    expect(kinds.at(-1)).toBe('reply');
+    expect(node).toMatchObject({ role: RaftState.Follower, vote: voteFor('b', 9) });
+  });
+
+  it('carries the legacy peers at protocol 1', () => {
+    const out = ask(voter({ config: { protocolVersion: 1 } }), voteBy('b', { term: 5 }));
+    const { reply } = theOnly(out, 'reply');
+    expect(reply).toMatchObject({
+      peers: new Uint8Array([
+        0x93,
+        0xa3,
+        ...utf8('a:1'),
+        0xa3,
+        ...utf8('b:1'),
+        0xa3,
+        ...utf8('c:1'),
+      ]),
+    });
+  });
+});
+
+describe('a vote is refused', () => {
+  const servers = new Configuration([
+    server('a'),
+    server('b'),
+    server('n', ServerSuffrage.Nonvoter),
+  ]);
+
+  it.each([
+    ['to a stranger', 'z', { term: 9, ...upToDate }, 'node is not in configuration', 2],
+    ['to somebody of an older term', 'b', { term: 1, ...upToDate }, null, 2],
+    [
+      'to a nonvoter, whose term is taken nevertheless',
+      'n',
+      { term: 9, ...upToDate },
+      'node is not a voter',
+      9,
+    ],
+    [
+      'to a candidate whose last term is older',
+      'b',
+      { term: 9, lastLogIndex: 9, lastLogTerm: 1 },
+      'our last term is greater',
+      9,
+    ],
+    [
+      'to a candidate whose log is shorter',
+      'b',
+      { term: 9, lastLogIndex: 2, lastLogTerm: 2 },
+      'our last index is greater',
+      9,
+    ],
+  ])('%s', (_what, from, fields, reason, term) => {
+    const { log, lines } = recordingLogger();
+    const node = voter({ servers, logger: log });
+    const out = ask(node, voteBy(from, fields), 40);
+    expect(theOnly(out, 'reply').reply).toMatchObject({ ...refused, term });
+    expect(only(out, 'persistHardState')).toEqual(
+      term === 2 ? [] : [{ kind: 'persistHardState', term, vote: null }],
+    );
+    expect(node).toMatchObject({ vote: null, currentTerm: term });
+    expect(node.lastContactMs).toBeUndefined();
+    const warnings = lines.filter((line) => line.startsWith('warn'));
+    expect(warnings).toEqual(
+      reason === null ? [] : [`warn: rejecting vote request since ${reason}`],
+    );
+  });
+
+  it('while another leads, and nobody’s term is raised (TestRaft_VotingGrant_WhenLeaderAvailable, 21)', () => {
+    const { log, lines } = recordingLogger();
+    const node = voter({ logger: log });
+    node.leaderAddress = 'b:1';
+    const request = { term: 12, ...upToDate };
+    expect(answerOf(ask(node, voteBy('c', request)))).toBe(false);
+    expect(lines).toEqual(['warn: rejecting vote request since we have a leader']);
+    expect(node.currentTerm).toBe(2);
+    expect(answerOf(ask(node, voteBy('b', request)))).toBe(true);
+  });
+
+  it('not because another leads, when that one asked for the election', () => {
+    const node = voter();
+    node.leaderAddress = 'b:1';
+    const request = { term: 12, ...upToDate, leadershipTransfer: true };
+    expect(answerOf(ask(node, voteBy('c', request)))).toBe(true);
+  });
+
+  it('by a leader, which knows who leads', () => {
+    const node = newNode();
+    elect(node);
+    expect(answerOf(ask(node, voteBy('b', { term: 9, lastLogIndex: 9, lastLogTerm: 9 })))).toBe(
+      false,
+    );
+    expect(node.role).toBe(RaftState.Leader);
+  });
+});
+
+describe('a second request in one term', () => {
+  it('by the same candidate is granted again, without looking at its log and without a write', () => {
+    const { log, lines } = recordingLogger();
+    const node = voter({ vote: voteFor('b', 2), logger: log });
+    const out = ask(node, voteBy('b', { term: 2 }), 40);
+    expect(out.list).toMatchObject([{ kind: 'observe' }, { kind: 'reply', reply: granted }]);
+    expect(node.lastContactMs).toBeUndefined();
+    expect(lines).toEqual([
+      'info: duplicate requestVote for same term',
+      'warn: duplicate requestVote from',
+    ]);
+  });
+
+  it('by another candidate is refused', () => {
+    const node = voter({ vote: voteFor('b', 2) });
+    const out = ask(node, voteBy('c', { term: 2, ...upToDate }));
+    expect(out.list).toMatchObject([{ kind: 'observe' }, { kind: 'reply', reply: refused }]);
+    expect(node.vote).toEqual(voteFor('b', 2));
+  });
+
+  it('finds a candidate true to itself', () => {
+    const node = newNode({ config: { preVote: false } });
+    stand(node);
+    expect(answerOf(ask(node, voteBy('b', { term: 2, lastLogIndex: 9, lastLogTerm: 9 })))).toBe(
+      false,
+    );
+  });
+});
+
+describe('a node without a configuration', () => {
+  it('votes for anybody: it is joining', () => {
+    const node = newNode({ servers: new Configuration(), log: [] });
+    expect(answerOf(ask(node, voteBy('z', { term: 1 })))).toBe(true);
+  });
+});
+
+describe('a log', () => {
+  it.each([
+    [3, 2, true],
+    [4, 2, true],
+    [1, 3, true],
+    [2, 2, false],
+    [9, 1, false],
+  ])('that ends at %i of term %i against 3 of term 2: %s', (lastLogIndex, lastLogTerm, wins) => {
+    const request = voteBy('b', { term: 3, lastLogIndex, lastLogTerm });
+    expect(answerOf(ask(voter(), request))).toBe(wins);
+    const behindSnapshot = newNode({ log: [], snapshot: { index: 3, term: 2 } });
+    expect(answerOf(ask(behindSnapshot, request))).toBe(wins);
+  });
+});
+
+describe('whatever is asked', () => {
+  it('one term has one winner of this vote, which is on the disk before it is told', () => {
+    const request = fc.record({
+      from: fc.constantFrom('a', 'b', 'c', 'd', 'z'),
+      term: fc.nat({ max: 6 }),
+      lastLogIndex: fc.nat({ max: 4 }),
+      lastLogTerm: fc.nat({ max: 3 }),
+      leadershipTransfer: fc.boolean(),
+      nameless: fc.boolean(),
+    });
+    type Request = typeof request extends fc.Arbitrary<infer T> ? T : never;
+    const vote = (requests: readonly Request[]) => {
+      const node = voter({ servers: voters('a', 'b', 'c', 'd') });
+      const winners = new Map<number, string>();
+      let lastTerm = node.currentTerm;
+      for (const { from, nameless, ...fields } of requests) {
+        const header = headerOf(from);
+        const rpcHeader = nameless ? { ...header, id: null } : header;
+        const out = ask(node, new RequestVoteRequest({ rpcHeader, ...fields }));
+        expect(node.currentTerm).toBeGreaterThanOrEqual(lastTerm);
+        lastTerm = node.currentTerm;
+        if (!answerOf(out)) continue;
+        expect(fields.term).toBe(node.currentTerm);
+        expect(winners.get(fields.term) ?? from).toBe(from);
+        if (!winners.has(fields.term)) {
+          const saved = out.list.findIndex(({ kind }) => kind === 'persistHardState');
+          expect(out.list[saved]).toMatchObject({
+            term: fields.term,
+            vote: voteFor(from, fields.term),
+          });
+          expect(saved).toBeLessThan(out.list.findIndex(({ kind }) => kind === 'reply'));
+        }
+        winners.set(fields.term, from);
+      }
+    };
+    fc.assert(fc.property(fc.array(request, { maxLength: 12 }), vote), { numRuns: 300 });
+  });
+});
