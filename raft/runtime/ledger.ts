@@ -78,10 +78,16 @@ export class InFlightEntries {
   push(index: number, future: EntryFuture | null, sizeBytes: number): void {
     if (this.#futures.length === 0) this.#firstIndex = index;
     assert(
-      index === this.#firstIndex + this.#futures.length,
+      index > this.#lastIndex,
       `futures are kept in the order of entries: expected ${this.#lastIndex + 1}, got ${index}`,
     );
+    // Between two leaderships of this node others may have led, and written what is missing here.
+    while (this.#lastIndex + 1 < index) this.#add(null, 0);
     future?.setIndex(index);
+    this.#add(future, sizeBytes);
+  }
+
+  #add(future: EntryFuture | null, sizeBytes: number): void {
     this.#futures.push(future);
     this.#sizes.push(sizeBytes);
     this.#bytes += sizeBytes;
