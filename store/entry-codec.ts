@@ -87,7 +87,8 @@ function checkEnvelope(record: Uint8Array, key: Uint8Array, what: string): void 
   const stored = new DataView(record.buffer, record.byteOffset).getUint32(CHECKSUM);
   const actual = crc32c(record, ENVELOPE_BYTES, record.length, crc32c(key));
   if (stored !== actual) {
-    throw corrupt(what, `checksum ${stored.toString(16)} expected, ${actual.toString(16)} found`);
+    const [is, ought] = [actual.toString(16), stored.toString(16)];
+    throw corrupt(what, `expected checksum ${ought}, its bytes have ${is}`);
   }
 }
 

@@ -1,9 +1,10 @@
 import { mkdir, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { assert } from '../internal/assert.ts';
 import { bytesEqual, utf8, utf8ToString } from '../internal/bytes.ts';
 import { RaftError } from '../raft/errors.ts';
-import { growTo, syncDirectory } from './data-files.ts';
+import { checkDirectory, growTo, syncDirectory } from './data-files.ts';
 import type { Pair } from './entry-codec.ts';
 import { openError, readError, writeError } from './lmdb-errors.ts';
 
@@ -11,7 +12,6 @@ const FORMAT_KEY = utf8('format');
 const FORMAT_NAME = 'quorate store ';
 const FORMAT_VERSION = 1;
 const FORMAT_MARK = utf8(FORMAT_NAME + FORMAT_VERSION);
-const DATA_FILE = 'data.mdb';
 /** Address space that is set aside at the start; LMDB grows it by itself, so this is no limit. */
 const RESERVED_MAP_BYTES = 2 ** 30;
 /** Pages that a transaction copies besides the entries: the path to the leaf, and the free list. */
@@ -32,7 +32,10 @@ export interface Transaction {
   readonly clear: boolean;
   /** Keys of logs to delete. */
   readonly removals: readonly Uint8Array[];
+  /** Logs to store, in this order. */
   readonly logs: readonly Pair[];
+  /** Position in `logs` from which on each key is above all that are stored before it. */
+  readonly appendsFrom: number;
   readonly values: readonly Pair[];
 }
 
@@ -93,6 +96,14 @@ async function checkFormat(root: Root): Promise<void> {
   );
 }
 
+const APPEND = { append: true } as const;
+
+/** Puts behind the last key, which fills pages up; answers false when the key is not the last. */
+function append(database: Bytes, key: Uint8Array, record: Uint8Array): Promise<boolean> {
+  // The types of lmdb-js leave the options of `put` out.
+  return Reflect.apply(database.put, database, [key, record, APPEND]);
+}
+
 /** Directories that this process has open: LMDB would share one environment between two stores. */
 const openPaths = new Set<string>();
 
@@ -126,6 +137,7 @@ export class LMDBEnvironment {
       }
       claimed = directory;
       openPaths.add(directory);
+      await checkDirectory(directory);
       return await LMDBEnvironment.#open(directory, mapSize);
     } catch (thrown) {
       openPaths.delete(claimed);
@@ -147,7 +159,7 @@ export class LMDBEnvironment {
       checkAlone(root);
       const stats = root.getStats();
       const pages = statistic(stats, 'lastPageNumber') + 1;
-      await growTo(join(path, DATA_FILE), pages * statistic(stats, 'pageSize'));
+      await growTo(path, pages * statistic(stats, 'pageSize'));
       await checkFormat(root);
       const environment = new LMDBEnvironment(path, mapSize, root);
       await syncDirectory(path);
@@ -180,16 +192,23 @@ export class LMDBEnvironment {
 
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
   async commit(transaction: Transaction): Promise<void> {
-    const { clear, removals, logs, values } = transaction;
+    const { clear, removals, logs, appendsFrom, values } = transaction;
     if (logs.length > 0 && this.#mapSize !== undefined) this.#checkRoom(logs, this.#mapSize);
+    const answers: Promise<boolean>[] = [];
     try {
       // Nothing in here may throw: what was queued before it would be written all the same.
-      await this.#logs.batch(() => {
+      const committed = this.#logs.batch(() => {
         if (clear) this.#logs.clearAsync();
         for (const key of removals) this.#logs.remove(key);
-        for (const { key, record } of logs) this.#logs.put(key, record);
+        for (const [at, { key, record }] of logs.entries()) {
+          if (at < appendsFrom) this.#logs.put(key, record);
+          else answers.push(append(this.#logs, key, record));
+        }
         for (const { key, record } of values) this.#values.put(key, record);
       });
+      answers.push(committed);
+      const stored = await Promise.all(answers);
+      assert(!stored.includes(false), 'an appended log must lie above all others');
     } catch (thrown) {
       let sizeBytes = 0;
       for (const { record } of logs) sizeBytes += record.length;

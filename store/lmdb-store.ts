@@ -51,11 +51,16 @@ interface Span {
   readonly max: number;
 }
 
+/** Where logs of a call lie, and whether each is above the one before. */
+interface Stored extends Span {
+  readonly ascending: boolean;
+}
+
 /** One call. What `cut` names is deleted first; a call with a cut has a transaction of its own. */
 interface Write {
   readonly cut: Span | null;
   /** Where the logs lie, `null` when there are none. */
-  readonly stored: Span | null;
+  readonly stored: Stored | null;
   readonly logs: readonly Pair[];
   readonly values: readonly Pair[];
   readonly sizeBytes: number;
@@ -65,22 +70,24 @@ interface Write {
 interface Plan {
   readonly clear: boolean;
   readonly removals: readonly Uint8Array[];
-  first: number;
-  last: number;
+  readonly first: number;
+  readonly last: number;
   /** False when a deletion goes on in a further transaction. */
   readonly finished: boolean;
 }
 
-function spanOf(logs: readonly Log[]): Span | null {
+function spanOf(logs: readonly Log[]): Stored | null {
   const [head] = logs;
   if (head === undefined) return null;
   let min = head.index;
-  let max = head.index;
+  let max = 0;
+  let ascending = true;
   for (const { index } of logs) {
+    if (index <= max) ascending = false;
+    else max = index;
     if (index < min) min = index;
-    if (index > max) max = index;
   }
-  return { min, max };
+  return { min, max, ascending };
 }
 
 /** True when a call touches nothing at or below `index`. */
@@ -273,19 +280,25 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
   /** One transaction. The fields that tell what is stored change only once it is on the disk. */
   async #commit(batch: readonly Write[]): Promise<boolean> {
     const plan = this.#plan(batch[0]?.cut ?? null);
+    let { first, last } = plan;
+    const pairs: Pair[] = [];
+    let appendsFrom = 0;
+    for (const { stored, logs } of batch) {
+      if (stored === null) continue;
+      for (const pair of logs) pairs.push(pair);
+      if (!stored.ascending || stored.min <= last) appendsFrom = pairs.length;
+      first = first === 0 ? stored.min : Math.min(first, stored.min);
+      last = Math.max(last, stored.max);
+    }
     await this.#environment.commit({
       clear: plan.clear,
       removals: plan.removals,
-      logs: batch.flatMap(({ logs }) => logs),
+      logs: pairs,
+      appendsFrom,
       values: batch.flatMap(({ values }) => values),
     });
-    this.#first = plan.first;
-    this.#last = plan.last;
-    for (const { stored } of batch) {
-      if (stored === null) continue;
-      if (this.#first === 0 || stored.min < this.#first) this.#first = stored.min;
-      if (stored.max > this.#last) this.#last = stored.max;
-    }
+    this.#first = first;
+    this.#last = last;
     return plan.finished;
   }
 
