@@ -11,4 +11,4 @@
  * @packageDocumentation
  */
 export { isLoggerLike, type LoggerOptions, type LogOutput, named, newLogger } from './logger.ts';
-export { newObserver, Observer, ObserverRegistry } from './observer.ts';
+export { newObserver, Observer } from './observer.ts';

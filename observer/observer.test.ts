@@ -1,15 +1,16 @@
 import { expect, it } from 'vitest';
 import { Channel } from '../internal/channel.ts';
 import type { Observation, ObservationData } from '../raft/observation.ts';
+import { Observers } from '../raft/runtime/observers.ts';
 import { RaftState } from '../raft/state.ts';
-import { newObserver, ObserverRegistry } from './observer.ts';
+import { newObserver } from './observer.ts';
 
 function stateChange(state: RaftState): Observation {
   return { raft: null, data: { kind: 'RaftState', state } };
 }
 
-function registryWith(...observers: ReturnType<typeof newObserver>[]): ObserverRegistry {
-  const registry = new ObserverRegistry();
+function registryWith(...observers: ReturnType<typeof newObserver>[]): Observers {
+  const registry = new Observers();
   for (const observer of observers) registry.register(observer);
   return registry;
 }

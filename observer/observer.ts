@@ -1,11 +1,11 @@
 import type { Channel } from '../internal/channel.ts';
-import type { FilterFn, Observation } from '../raft/observation.ts';
+import type { FilterFn, Observation, ObservationSink } from '../raft/observation.ts';
 
 /**
- * Someone who wants to know what a node does. Deliver through {@link ObserverRegistry}; read from
+ * Someone who wants to know what a node does. Register it with `raft.registerObserver`; read from
  * the channel. Go: `Observer`.
  */
-export class Observer {
+export class Observer implements ObservationSink {
   readonly #channel: Channel<Observation> | null;
   readonly #blocking: boolean;
   readonly #filter: FilterFn | null;
@@ -79,32 +79,4 @@ export function newObserver(
   filter: FilterFn | null,
 ): Observer {
   return new Observer(channel, blocking, filter);
-}
-
-/** The observers of one node. */
-export class ObserverRegistry {
-  readonly #observers = new Set<Observer>();
-
-  /** Adds an observer; adding it again changes nothing. Go: `RegisterObserver`. */
-  register(observer: Observer): void {
-    this.#observers.add(observer);
-  }
-
-  /** Takes an observer out; one that is not there is no error. Go: `DeregisterObserver`. */
-  deregister(observer: Observer): void {
-    this.#observers.delete(observer);
-  }
-
-  /**
-   * Tells every observer. Returns `undefined` when all have it, else a promise that resolves once
-   * the blocking ones took it. It never rejects.
-   */
-  notify(observation: Observation): Promise<void> | undefined {
-    const waiting: Promise<void>[] = [];
-    for (const observer of this.#observers) {
-      const delivery = observer.observe(observation);
-      if (delivery !== undefined) waiting.push(delivery);
-    }
-    return waiting.length === 0 ? undefined : Promise.all(waiting).then(() => undefined);
-  }
 }
