@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import {
+  newNode,
+  recordingLogger,
+  server,
+  stand,
+  timersOf,
+  voters,
+} from '../../testing/core-fixture.ts';
+import { Configuration, ServerSuffrage } from '../configuration.ts';
+import { RaftState } from '../state.ts';
+
+describe('a follower whose heartbeat timer rings', () => {
+  it('looks again later when it heard its leader just now', () => {
+    const node = newNode();
+    node.leaderAddress = 'b:1';
+    node.lastContactMs = 1000;
+    const out = stand(node, 1999);
+    expect(timersOf(out)).toEqual(['heartbeat=1000']);
+    expect(out.list).toEqual([]);
+    expect(node).toMatchObject({ role: RaftState.Follower, leaderAddress: 'b:1' });
+  });
+
+  it('stands after a whole heartbeat timeout of silence, and forgets its leader first', () => {
+    const { log, lines } = recordingLogger();
+    const node = newNode({ logger: log });
+    node.leaderAddress = 'b:1';
+    node.leaderID = 'b';
+    node.lastContactMs = 1000;
+    const out = stand(node, 2000);
+    expect(out.list.slice(0, 2)).toMatchObject([
+      { kind: 'observe', data: { kind: 'LeaderObservation', leaderAddr: '', leaderID: '' } },
+      { kind: 'observe', data: { kind: 'RaftState', state: RaftState.Candidate } },
+    ]);
+    expect(lines[0]).toBe('warn: heartbeat timeout reached, starting election');
+    expect(node.role).toBe(RaftState.Candidate);
+  });
+
+  it('takes never having heard a leader for silence (S26)', () => {
+    const node = newNode();
+    stand(node, 0);
+    expect(node.role).toBe(RaftState.Candidate);
+  });
+
+  it('waits at least the timeout and less than twice as long', () => {
+    const node = { ...newNode(), random: { next: () => 0.75 } };
+    node.lastContactMs = 0;
+    expect(timersOf(stand(node, 1))).toEqual(['heartbeat=1750']);
+  });
+});
+
+describe('a follower that must not stand (TestRaft_runFollower_State_Transition, 19)', () => {
+  const others = [server('b'), server('c')];
+  const nonvoter = new Configuration([...others, server('a', ServerSuffrage.Nonvoter)]);
+
+  it.each([
+    ['knows nobody', new Configuration(), 1, 'no known peers, aborting election'],
+    [
+      'was removed',
+      new Configuration(others),
+      1,
+      'not part of stable configuration, aborting election',
+    ],
+    ['is a nonvoter', nonvoter, 1, 'not part of stable configuration, aborting election'],
+    [
+      'is a nonvoter in a configuration that is not committed',
+      nonvoter,
+      0,
+      'heartbeat timeout reached, not part of a stable configuration or a non-voter, ' +
+        'not triggering a leader election',
+    ],
+  ])('because it %s says so once, forgets its leader and goes on listening', (...row) => {
+    const [, servers, committedIndex, reason] = row;
+    const { log, lines } = recordingLogger();
+    const node = newNode({ servers, logger: log });
+    node.configurations.committedIndex = Math.min(committedIndex, node.configurations.latestIndex);
+    node.leaderAddress = 'b:1';
+    const first = stand(node);
+    const second = stand(node);
+    expect(node).toMatchObject({ role: RaftState.Follower, leaderAddress: '' });
+    expect(lines).toEqual([`warn: ${reason}`]);
+    expect([timersOf(first), timersOf(second)]).toEqual([['heartbeat=1000'], ['heartbeat=1000']]);
+  });
+
+  it('stands when it is a voter of a configuration that is not committed (S13)', () => {
+    const node = newNode({ servers: voters('a', 'b') });
+    node.configurations.committedIndex = 0;
+    stand(node);
+    expect(node.role).toBe(RaftState.Candidate);
+  });
+});
