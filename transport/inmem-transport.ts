@@ -3,7 +3,7 @@ import type { Channel } from '../internal/channel.ts';
 import { type Clock, systemClock, type TimerHandle } from '../internal/clock.ts';
 import { type Random, randomInteger, systemRandom } from '../internal/random.ts';
 import type { ServerAddress, ServerID } from '../raft/configuration.ts';
-import { ErrTransportShutdown, RaftError } from '../raft/errors.ts';
+import { ErrPipelineShutdown, ErrTransportShutdown, RaftError } from '../raft/errors.ts';
 import {
   AppendEntriesRequest,
   AppendEntriesResponse,
@@ -131,10 +131,14 @@ export class InmemTransport implements LoopbackTransport {
 
   async appendEntriesPipeline(_id: ServerID, target: ServerAddress): Promise<AppendPipeline> {
     const peer = this.#peer(target);
+    const calls = new Set<Call>();
     const pipeline = new BoundedPipeline(
       {
-        send: (args, done) => this.#pipelined(peer, args, done),
-        close: () => this.#pipelines.delete(pipeline),
+        send: (args, done) => this.#pipelined(peer, args, calls, done),
+        close: () => {
+          this.#pipelines.delete(pipeline);
+          for (const call of calls) call.fail(ErrPipelineShutdown);
+        },
       },
       { maxInFlight: PIPELINE_CAPACITY, timeoutMs: this.#timeoutMs, clock: this.#clock },
     );
@@ -214,19 +218,26 @@ export class InmemTransport implements LoopbackTransport {
     });
   }
 
-  #pipelined(peer: InmemTransport, args: AppendEntriesRequest, done: AppendDone): Promise<void> {
+  #pipelined(
+    peer: InmemTransport,
+    args: AppendEntriesRequest,
+    calls: Set<Call>,
+    done: AppendDone,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#exchange(peer, args, null, {
+      const call = this.#exchange(peer, args, null, {
         timeoutMs: this.#timeoutMs,
         sendTimeoutText: 'command enqueue timeout',
         sent: resolve,
         done: ({ error, response }) => {
+          calls.delete(call);
           if (error !== null) reject(error); // of no effect once it was sent
           if (response === null || response instanceof AppendEntriesResponse) {
             done(error, response ?? new AppendEntriesResponse({}));
           } else done(error ?? unexpected(AppendEntriesResponse, response), null);
         },
       });
+      calls.add(call);
     });
   }
 
@@ -236,7 +247,7 @@ export class InmemTransport implements LoopbackTransport {
     args: RPCRequest,
     reader: AsyncIterable<Uint8Array> | null,
     exchange: Exchange,
-  ): void {
+  ): Call {
     let timer: TimerHandle | undefined;
     let withdraw = (): void => {};
     const finish = (answer: RPCResponse): void => {
@@ -259,6 +270,7 @@ export class InmemTransport implements LoopbackTransport {
       expireWith('command timed out');
       exchange.sent();
     });
+    return call;
   }
 }
 
