@@ -43,12 +43,19 @@ export class SimCluster {
     });
   }
 
-  /** Starts a node. A first member that has nothing on its disk is bootstrapped. */
+  /**
+   * Starts a node. A first member that has nothing on its disk is bootstrapped; so is one that died
+   * inside its bootstrap, which nobody was told had worked, on an empty disk.
+   */
   startNode(node: SimNode): void {
-    const isFirst = this.#first.servers.some(({ id }) => id === node.id);
+    if (node.isUp) return;
     const { visible } = node.disk;
-    const isNew = visible.lastIndex === 0 && visible.snapshotIndex === 0;
-    node.start(isFirst && isNew && !visible.has('CurrentTerm') ? this.#first : null);
+    const hasLog = visible.lastIndex > 0 || visible.snapshotIndex > 0;
+    const hasTerm = visible.number('CurrentTerm') > 1 || visible.has('LastVoteTerm');
+    const isFirst = this.#first.servers.some(({ id }) => id === node.id);
+    const isNew = isFirst && !hasLog && !hasTerm;
+    if (isNew) node.disk.format();
+    node.start(isNew ? this.#first : null);
   }
 
   /** Crashes a node and starts it again after `downMs`. */

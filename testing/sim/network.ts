@@ -38,6 +38,9 @@ export const CALM: NetworkWeather = Object.freeze({
   straggle: 0,
 });
 
+/** Whatever the weather and the link, a message that arrives does so within this time. */
+export const MAX_JOURNEY_MS = 500;
+
 /** The wires between nodes: directed, each with its own cut and slowness. */
 export class SimNetwork {
   readonly scheduler: Scheduler;
@@ -94,7 +97,8 @@ export class SimNetwork {
     if (drop > 0 && this.#random.next() < drop) return null;
     const factor = this.#slow.size > 0 ? (this.#slow.get(`${from}>${to}`) ?? 1) : 1;
     const lateness = straggle > 0 && this.#random.next() < straggle ? 10 : 1;
-    return (minDelayMs + this.#random.next() * (maxDelayMs - minDelayMs)) * factor * lateness;
+    const plainMs = minDelayMs + this.#random.next() * (maxDelayMs - minDelayMs);
+    return Math.min(plainMs * factor * lateness, MAX_JOURNEY_MS);
   }
 
   /**

@@ -4,7 +4,7 @@ import { SimCluster } from './cluster.ts';
 import { Court, type Violation } from './court.ts';
 import { invariants } from './invariants/index.ts';
 import { type FaultKind, faultKinds, Nemesis } from './nemesis.ts';
-import { SimNetwork } from './network.ts';
+import { MAX_JOURNEY_MS, SimNetwork } from './network.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import { newScribe } from './scribe.ts';
 import { SNAPSHOT_PATIENCE } from './sim-transport.ts';
@@ -67,7 +67,7 @@ class Simulation {
   readonly #cluster: SimCluster;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
-  #steps = 0;
+  #lastStep = { name: '', atMs: 0 };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -192,11 +192,13 @@ class Simulation {
         this.#court.violated('liveness', `${id} was shut down and is not in state Shutdown`);
       }
     }
-    await this.#until(() => false, SNAPSHOT_PATIENCE * rpcTimeoutMs + electionTimeoutMs);
-    const before = this.#steps;
+    // What is under way in the network, and whoever waits for it, is given time to end.
+    await this.#until(() => false, SNAPSHOT_PATIENCE * rpcTimeoutMs + 2 * MAX_JOURNEY_MS);
+    const quietFromMs = this.#scheduler.nowMs;
     await this.#until(() => false, patienceMs);
-    if (this.#steps !== before) {
-      this.#court.violated('quiet-after-shutdown', 'a node that was shut down still has timers');
+    const { name, atMs } = this.#lastStep;
+    if (atMs > quietFromMs) {
+      this.#court.violated('quiet-after-shutdown', `${name} still stirs at ${atMs} ms`);
     }
   }
 
@@ -207,7 +209,7 @@ class Simulation {
       () => this.#court.violation !== null || isDone(),
       this.#scheduler.nowMs + ms,
       (process) => {
-        this.#steps += 1;
+        this.#lastStep = { name: process.name, atMs: this.#scheduler.nowMs };
         this.#cluster.stepped(process);
         if (this.#scheduler.eventsRun > MAX_EVENTS) {
           this.#court.violated('liveness', `more than ${MAX_EVENTS} events: something spins`);

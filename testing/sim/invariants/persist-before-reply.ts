@@ -1,4 +1,5 @@
 import { bytesEqual } from '../../../internal/bytes.ts';
+import { hasVote } from '../../../raft/configuration.ts';
 import type {
   AppendEntriesRequest,
   InstallSnapshotRequest,
@@ -45,7 +46,7 @@ function unkeptSnapshot({ id, disk }: NodeView, request: InstallSnapshotRequest)
 export const persistBeforeReply: Invariant = {
   name: 'persist-before-reply',
   source: 'Raft paper, Figure 2, "Persistent state: updated on stable storage before responding"',
-  watch(_facts, violated) {
+  watch(facts, violated) {
     const judge = (complaint: string | null): void => {
       if (complaint !== null) violated(complaint);
     };
@@ -70,8 +71,11 @@ export const persistBeforeReply: Invariant = {
           if (request.kind === 'InstallSnapshotRequest') judge(unkeptSnapshot(node, request));
         }
       },
-      elected({ id, disk }, term) {
-        if (disk.durable.number('LastVoteTerm') !== term) {
+      elected(node, term) {
+        const { id, disk } = node;
+        // Whom an uncommitted change leaves out may stand, and does not vote (thesis §4.2.2).
+        const votes = facts.configurationsOf(node).every((servers) => hasVote(servers, id));
+        if (votes && disk.durable.number('LastVoteTerm') !== term) {
           violated(`${id} leads in term ${term} and its own vote is not on its disk`);
         }
       },
