@@ -1,6 +1,5 @@
 import { Channel } from '../../internal/channel.ts';
 import { ZERO_TIME } from '../../internal/timestamp.ts';
-import { defaultConfig, type ReloadableConfig } from '../../raft/config.ts';
 import { Configuration, type Server, ServerSuffrage } from '../../raft/configuration.ts';
 import { ErrNotLeader, RaftError } from '../../raft/errors.ts';
 import type { FSM } from '../../raft/fsm.ts';
@@ -181,11 +180,9 @@ export class FakeRaft implements RaftNode {
     return 1;
   }
 
-  reloadConfig(): void {}
+  registerObserver(): void {}
 
-  reloadableConfig(): ReloadableConfig {
-    return defaultConfig();
-  }
+  deregisterObserver(): void {}
 
   #problem(): Error | null {
     return this.role === RaftState.Leader ? this.failure : ErrNotLeader;
