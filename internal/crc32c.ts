@@ -2,8 +2,8 @@
 const POLYNOMIAL = 0x82f63b78;
 
 /**
- * Row k gives the effect of a byte that is followed by k zero bytes, so that eight bytes are taken in
- * one round ("slicing by 8"). One flat array: a row is 256 words.
+ * Row k gives the effect of a byte that is followed by k zero bytes, so that eight bytes are taken
+ * in one round ("slicing by 8"). One flat array: a row is 256 words.
  */
 const table = new Uint32Array(8 * 256);
 for (let byte = 0; byte < 256; byte += 1) {

@@ -59,8 +59,8 @@ async function checkMetaPages(path: string, sizeBytes: number): Promise<void> {
 }
 
 /**
- * Throws unless LMDB can open what is in a directory, or make a store there: lmdb-js ends the process
- * by a segmentation fault when LMDB refuses a file.
+ * Throws unless LMDB can open what is in a directory, or make a store there: lmdb-js ends the
+ * process by a segmentation fault when LMDB refuses a file.
  */
 export async function checkDirectory(path: string): Promise<void> {
   await access(path, constants.R_OK | constants.W_OK | constants.X_OK);

@@ -50,7 +50,9 @@ export function encodeUint64(value: number): Uint8Array {
   return bytes;
 }
 
-/** The number that {@link encodeUint64} made bytes of; throws `ERR_STORE_CORRUPT` for other bytes. */
+/**
+ * The number that {@link encodeUint64} made bytes of; throws `ERR_STORE_CORRUPT` for other bytes.
+ */
 export function decodeUint64(bytes: Uint8Array, what: string): number {
   if (bytes.length !== 8) throw corrupt(what, `a number has 8 bytes, got ${bytes.length}`);
   const value = getInt64(new DataView(bytes.buffer, bytes.byteOffset), 0);
@@ -64,7 +66,9 @@ export interface Pair {
   readonly record: Uint8Array;
 }
 
-/** Fills in version and checksum. The key is part of the sum: a record under a wrong key is found. */
+/**
+ * Fills in version and checksum. The key is part of the sum: a record under a wrong key is found.
+ */
 function seal(record: Uint8Array, view: DataView, offset: number, end: number, keySum: number) {
   record[offset] = RECORD_VERSION;
   view.setUint32(offset + CHECKSUM, crc32c(record, offset + ENVELOPE_BYTES, end, keySum));
@@ -156,8 +160,8 @@ function writeRecord(log: Log, bytes: Uint8Array, view: DataView, offset: number
 }
 
 /**
- * Entries as they lie on disk, in their order. One buffer is allocated for all keys and records: each
- * is a view of it, which also spares the native side a look-up per record.
+ * Entries as they lie on disk, in their order. One buffer is allocated for all keys and records:
+ * each is a view of it, which also spares the native side a look-up per record.
  */
 export function encodeLogs(logs: readonly Log[]): Pair[] {
   let sizeBytes = 0;
@@ -180,11 +184,11 @@ export function encodeLogs(logs: readonly Log[]): Pair[] {
 }
 
 /**
- * The entry that a record holds. `data` and `extensions` are views of `record`, which therefore must
- * belong to the caller.
+ * The entry that a record holds. `data` and `extensions` are views of `record`, which therefore
+ * must belong to the caller.
  *
- * Throws `ERR_STORE_VERSION` for a record of a newer release and `ERR_STORE_CORRUPT` for one that is
- * damaged; both name the index.
+ * Throws `ERR_STORE_VERSION` for a record of a newer release and `ERR_STORE_CORRUPT` for one that
+ * is damaged; both name the index.
  */
 export function decodeRecord(index: number, record: Uint8Array): Log {
   const what = `log ${index}`;

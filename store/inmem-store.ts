@@ -49,7 +49,9 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
     this.storeLogs([log]);
   }
 
-  /** Stores entries, all or none. Throws `ERR_INVALID_ARGUMENT` like `storeLog`. Go: `StoreLogs`. */
+  /**
+   * Stores entries, all or none. Throws `ERR_INVALID_ARGUMENT` like `storeLog`. Go: `StoreLogs`.
+   */
   storeLogs(logs: readonly Log[]): void {
     checkLogs(logs);
     this.#insert(logs);

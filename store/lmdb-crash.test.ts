@@ -11,8 +11,9 @@ import { randomInteger, seededRandom } from '../internal/random.ts';
 import { newLMDBStore } from './lmdb-store.ts';
 
 /**
- * A process of its own, which can be killed. Batch k has k % 7 + 1 entries that say "k:position:size";
- * every fifth one takes the place of the batch before. A line is printed once a batch was answered.
+ * A process of its own, which can be killed. Batch k has k % 7 + 1 entries that say
+ * "k:position:size"; every fifth one takes the place of the batch before. A line is printed once a
+ * batch was answered.
  */
 const PROGRAM = `
 import { writeSync } from 'node:fs';

@@ -65,8 +65,8 @@ function pagesInUse(stats: object): number {
 /** Throws unless this process is the only one that has the environment open. */
 function checkAlone(root: Root): void {
   // LMDB empties the table of readers when it finds at opening that no living process has the
-  // environment open; it knows by a lock that the kernel drops with its owner. The read behind these
-  // statistics takes the first place, so a second place in use is another process.
+  // environment open; it knows by a lock that the kernel drops with its owner. The read behind
+  // these statistics takes the first place, so a second place in use is another process.
   if (statistic(root.getStats(), 'numReaders') === 1) return;
   throw new RaftError(
     'ERR_STORE_LOCKED',

@@ -15,7 +15,7 @@ function commitFailed(code: number, message: string): Error {
 const path = tmpdir();
 
 describe('writeError', () => {
-  it('calls a disk, a quota or a map without room full, and says what was to be written', async () => {
+  it('calls a disk, a quota or a map without room full, and says what did not fit', async () => {
     for (const code of [constants.errno.ENOSPC, constants.errno.EDQUOT, -30_792]) {
       const error = await writeError(commitFailed(code, 'no room'), path, 4096);
       expect(error).toMatchObject({

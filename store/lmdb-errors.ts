@@ -3,6 +3,8 @@ import { constants } from 'node:os';
 import { asError, RaftError } from '../raft/errors.ts';
 
 const MDB_MAP_FULL = -30_792;
+/** A transaction without entries writes a few pages all the same. */
+const LEAST_WRITE_BYTES = 1 << 16;
 const FULL_CODES: readonly unknown[] = [
   MDB_MAP_FULL,
   constants.errno.ENOSPC,
@@ -27,7 +29,7 @@ async function reasonOf(thrown: unknown): Promise<Error> {
 async function isDiskFull(path: string, neededBytes: number): Promise<boolean> {
   try {
     const { bavail, bsize } = await statfs(path);
-    return bavail * bsize < neededBytes;
+    return bavail * bsize < Math.max(neededBytes, LEAST_WRITE_BYTES);
   } catch {
     return false;
   }

@@ -145,7 +145,7 @@ describe('LMDBStore', () => {
 });
 
 describe('LMDBStore when it is full', () => {
-  it('says so, stops, and still has what it acknowledged; a larger mapSize lets it go on', async () => {
+  it('says so, stops, still has what it acknowledged, and goes on with more mapSize', async () => {
     const store = await openStore({ mapSize: 1 << 20 });
     const full = coded('ERR_STORE_FULL', /is full: .* of the 1048576 that mapSize allows/);
     let acknowledged = 0;

@@ -1,6 +1,6 @@
 /**
- * The durable store: log and stable keys in one LMDB environment. The only module of the package that
- * loads native code.
+ * The durable store: log and stable keys in one LMDB environment. The only module of the package
+ * that loads native code.
  *
  * @example
  * ```ts
@@ -33,8 +33,8 @@ export interface LMDBStoreOptions {
   /** The directory of the store; made when it does not exist. It must hold nothing else. */
   readonly path: string;
   /**
-   * Most bytes of pages the store may have in use, 1 MiB or more; entries beyond it are refused with
-   * `ERR_STORE_FULL`. The file itself may be a little larger. Default: what the disk can take.
+   * Most bytes of pages the store may have in use, 1 MiB or more; entries beyond it are refused
+   * with `ERR_STORE_FULL`. The file itself may be a little larger. Default: what the disk can take.
    */
   readonly mapSize?: number;
 }
@@ -100,14 +100,14 @@ function nameOf(key: Uint8Array): string {
 }
 
 /**
- * A log and stable store on LMDB. A write is answered once it is on the disk: after the fdatasync of
- * its pages and the write of the meta page that makes them count. Writes are performed in the order
- * of the calls; after one has failed, all later ones are refused with `ERR_STORE_FAILED`, while
- * everything that was acknowledged can still be read. Reads answer at once.
+ * A log and stable store on LMDB. A write is answered once it is on the disk: after the fdatasync
+ * of its pages and the write of the meta page that makes them count. Writes are performed in the
+ * order of the calls; after one has failed, all later ones are refused with `ERR_STORE_FAILED`,
+ * while everything that was acknowledged can still be read. Reads answer at once.
  *
  * Every write rejects with `ERR_INVALID_ARGUMENT` for what cannot be stored, `ERR_STORE_FULL` when
- * the disk or `mapSize` is exhausted, `ERR_STORE_WRITE` when the disk fails, `ERR_STORE_FAILED` after
- * a failure and `ERR_STORE_CLOSED` after `close()`. Every read throws `ERR_STORE_CORRUPT` or
+ * the disk or `mapSize` is exhausted, `ERR_STORE_WRITE` when the disk fails, `ERR_STORE_FAILED`
+ * after a failure and `ERR_STORE_CLOSED` after `close()`. Every read throws `ERR_STORE_CORRUPT` or
  * `ERR_STORE_VERSION` for a record that is damaged or newer, `ERR_STORE_READ` when LMDB cannot read
  * and `ERR_STORE_CLOSED` after `close()`.
  *
@@ -147,7 +147,9 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
     return this.#last;
   }
 
-  /** The entry at `index`; its bytes are the caller's. Throws `ErrLogNotFound` when there is none. */
+  /**
+   * The entry at `index`; its bytes are the caller's. Throws `ErrLogNotFound` when there is none.
+   */
   getLog(index: number): Log {
     this.#assertOpen();
     const log = this.#find(index);
@@ -176,8 +178,8 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
 
   /**
    * Deletes from `min` to `max`, both included. The head of the log goes in steps that let other
-   * writes in between, so it may be partly gone after a crash; a tail, or the whole log, goes in one
-   * transaction.
+   * writes in between, so it may be partly gone after a crash; a tail, or the whole log, goes in
+   * one transaction.
    */
   async deleteRange(min: number, max: number): Promise<void> {
     checkRange(min, max);
@@ -230,7 +232,9 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
     await this.#write({ values });
   }
 
-  /** Waits for the writes that were called before, then closes the files. Further calls do nothing. */
+  /**
+   * Waits for the writes that were called before, then closes the files. Further calls do nothing.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -320,7 +324,8 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
       const [remaining = 0] = this.#indexes({ start: before, reverse: true, limit: 1 });
       return { ...plan, removals, last: remaining };
     }
-    // One key more than a step takes, so that the new first index is known: it may lie behind a hole.
+    // One key more than a step takes, so that the new first index is known: it may lie behind a
+    // hole.
     const head = this.#indexes({ start, limit: STEP_ENTRIES + 1 });
     const next = head.find((index, at) => at === STEP_ENTRIES || index > max) ?? last;
     const removals = head.filter((index) => index < next).map(encodeUint64);
@@ -329,12 +334,12 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
 }
 
 /**
- * Opens the store in the directory `path`, or makes it. Only one store at a time, in one process, may
- * have a directory open; a process that was killed leaves nothing that must be cleaned up.
+ * Opens the store in the directory `path`, or makes it. Only one store at a time, in one process,
+ * may have a directory open; a process that was killed leaves nothing that must be cleaned up.
  *
- * Rejects with `ERR_INVALID_ARGUMENT` for bad options, `ERR_STORE_LOCKED` when the directory is open
- * already, `ERR_STORE_FORMAT` when it holds something else, `ERR_STORE_VERSION` when a newer release
- * made it, `ERR_STORE_READ` when its index is damaged, `ERR_STORE_OPEN` for anything else.
+ * Rejects with `ERR_INVALID_ARGUMENT` for bad options, `ERR_STORE_LOCKED` when the directory is
+ * open already, `ERR_STORE_FORMAT` when it holds something else, `ERR_STORE_VERSION` when a newer
+ * release made it, `ERR_STORE_READ` when its index is damaged, `ERR_STORE_OPEN` for anything else.
  */
 export async function newLMDBStore(options: LMDBStoreOptions): Promise<LMDBStore> {
   const { path, mapSize } = options;

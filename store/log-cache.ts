@@ -87,8 +87,8 @@ export class LogCache implements LogStore, MonotonicLogStore {
   }
 
   /**
-   * The entry at `index`, from memory when it is there. Throws or rejects with `ErrLogNotFound` when
-   * there is none. Entries that had to be read are not kept. Go: `LogCache.GetLog`.
+   * The entry at `index`, from memory when it is there. Throws or rejects with `ErrLogNotFound`
+   * when there is none. Entries that had to be read are not kept. Go: `LogCache.GetLog`.
    */
   getLog(index: number): MaybePromise<Log> {
     return this.#cached(index) ?? this.#store.getLog(index);

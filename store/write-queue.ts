@@ -30,8 +30,8 @@ interface Waiting<W> {
 
 /**
  * The one way to the disk: writes are performed in the order in which they were added, one
- * transaction at a time. Writes that wait for the same transaction share it. The first failure is the
- * last: everything behind it is refused, because it may rest on what was lost.
+ * transaction at a time. Writes that wait for the same transaction share it. The first failure is
+ * the last: everything behind it is refused, because it may rest on what was lost.
  *
  * A write that is done in steps lets those go ahead that do not touch what it touches, one
  * transaction between two steps. How much may wait is for the callers to bound.
@@ -48,7 +48,9 @@ export class WriteQueue<W extends QueuedWrite> {
     this.#options = options;
   }
 
-  /** Queues a write; resolves when it is durable. What is added in one turn shares a transaction. */
+  /**
+   * Queues a write; resolves when it is durable. What is added in one turn shares a transaction.
+   */
   add(write: W): Promise<void> {
     if (this.#failure !== null) return Promise.reject(refusal(this.#failure));
     const answer = newDeferred<void>();
