@@ -268,12 +268,12 @@ export class Raft implements RaftNode {
 
   /** The last index known to be committed. Go: `Raft.CommitIndex`. */
   commitIndex(): number {
-    return this.#runner.node.commitIndex;
+    return this.#runner.published.commitIndex;
   }
 
   /** The last index handed to the FSM. Go: `Raft.AppliedIndex`. */
   appliedIndex(): number {
-    return this.#runner.node.lastApplied;
+    return this.#runner.published.lastApplied;
   }
 
   /** The current term. Go: `Raft.CurrentTerm`. */

@@ -7,9 +7,12 @@ import type { Now, Ticket } from './input.ts';
 import { configurationProposal, noteConfiguration } from './membership.ts';
 import { lastIndexOf, type NodeState } from './node.ts';
 
-/** True when nothing has ever been written here. Go: `HasExistingState`. */
+/**
+ * True when nothing has ever been written here, or nothing but the term of a bootstrap that a crash
+ * cut short: whoever has led or voted is beyond term 1. Go: `HasExistingState`.
+ */
 function isBrandNew(node: NodeState): boolean {
-  return node.currentTerm === 0 && lastIndexOf(node) === 0;
+  return node.currentTerm <= 1 && node.vote === null && lastIndexOf(node) === 0;
 }
 
 /** Why this node cannot be bootstrapped with a configuration; null when it can. */

@@ -16,6 +16,8 @@ export interface Published {
   readonly leaderAddress: string;
   readonly leaderID: string;
   readonly lastIndex: number;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
 }
 
 /** The state of `node`, to be published when its effects are done. */
@@ -26,6 +28,8 @@ export function published(node: NodeState): Published {
     leaderAddress: node.leaderAddress,
     leaderID: node.leaderID,
     lastIndex: lastIndexOf(node),
+    commitIndex: node.commitIndex,
+    lastApplied: node.lastApplied,
   };
 }
 

@@ -212,6 +212,14 @@ function note(found: Configurations, entry: Log, self: Self): void {
   found.latestIndex = entry.index;
 }
 
+/**
+ * False for term 1 without a vote, which only a bootstrap writes: when its entry is missing too, a
+ * crash has cut it short, and it may be done again. Go takes such a node for lost.
+ */
+async function isBeyondBootstrap(stable: StableStore, term: number): Promise<boolean> {
+  return term > 1 || (await readBytes(stable, KEY_LAST_VOTE_CANDIDATE)) !== null;
+}
+
 /** True when a node has ever run or been bootstrapped on these stores. Go: `HasExistingState`. */
 export async function hasExistingState(
   logs: LogStore,
@@ -229,7 +237,7 @@ export async function hasExistingState(
   const term = await within('failed to read current term', () =>
     readUint64(stable, KEY_CURRENT_TERM),
   );
-  if (term > 0) return true;
+  if (term > 0 && (await isBeyondBootstrap(stable, term))) return true;
   if ((await within('failed to get last log index', () => logs.lastIndex())) > 0) return true;
   const snapshots = await within('failed to list snapshots', () => snaps.list());
   return snapshots.length > 0;
