@@ -109,7 +109,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
   readonly #provided = new Map<ServerID, ServerAddress>();
   readonly #pool: ConnectionPool;
   readonly #connections = new Set<ClientConnection>();
-  readonly #dialling = new AbortController();
+  readonly #dialling = new Set<AbortController>();
   readonly #inbox = new Inbox(CONSUMER_CAPACITY);
   readonly #server: Server;
   #heartbeatHandler: ((rpc: RPC) => void) | null = null;
@@ -285,12 +285,16 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
   }
 
   async #dial(address: ServerAddress): Promise<StreamConnection> {
+    const abort = new AbortController();
+    this.#dialling.add(abort);
     try {
-      const stream = await this.#stream.dial(address, this.#timeoutMs, this.#dialling.signal);
+      const stream = await this.#stream.dial(address, this.#timeoutMs, abort.signal);
       if (!this.isShutdown()) return stream;
       stream.destroy();
     } catch (error) {
       if (!this.isShutdown()) throw error;
+    } finally {
+      this.#dialling.delete(abort);
     }
     throw ErrTransportShutdown;
   }
@@ -317,7 +321,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
   }
 
   async #close(): Promise<void> {
-    this.#dialling.abort();
+    for (const dial of this.#dialling) dial.abort();
     this.#pool.takeAll();
     this.#inbox.close();
     const closing = [...this.#connections];

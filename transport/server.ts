@@ -11,14 +11,13 @@ export class Server {
   readonly #layer: StreamLayer;
   readonly #context: ServerContext;
   readonly #connections = new Map<StreamConnection, ServerConnection>();
-  readonly #listening: Promise<void>;
   #isClosed = false;
   #endWait: () => void = () => {};
 
   constructor(layer: StreamLayer, context: ServerContext) {
     this.#layer = layer;
     this.#context = context;
-    this.#listening = this.#listen();
+    void this.#listen();
   }
 
   /** Lets every connection answer what it was asked, and closes it. */
@@ -31,7 +30,6 @@ export class Server {
     this.#isClosed = true;
     this.#endWait();
     await this.#layer.close();
-    await this.#listening;
     const closing = [...this.#connections];
     for (const [, connection] of closing) connection.destroy();
     await Promise.all(closing.map(([stream]) => stream.closed));
@@ -41,7 +39,9 @@ export class Server {
     let retryMs = 0;
     while (!this.#isClosed) {
       try {
-        this.#serve(await this.#layer.accept());
+        const stream = await this.#layer.accept();
+        if (this.#isClosed) stream.destroy();
+        else this.#serve(stream);
         retryMs = 0;
       } catch (error) {
         if (this.#isClosed) return;

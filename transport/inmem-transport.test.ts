@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../internal/random.ts';
+import { ZERO_TIME } from '../internal/timestamp.ts';
+import { ErrPipelineShutdown } from '../raft/errors.ts';
+import {
+  AppendEntriesRequest,
+  AppendEntriesResponse,
+  RequestVoteResponse,
+} from '../raft/messages.ts';
+import {
+  type LoopbackTransport,
+  supportsClose,
+  supportsPreVote,
+  type Transport,
+} from '../raft/transport.ts';
+import {
+  type InmemTransport,
+  newInmemAddr,
+  newInmemTransport,
+  newInmemTransportWithTimeout,
+} from './inmem-transport.ts';
+
+const request = new AppendEntriesRequest({ term: 10, prevLogEntry: 100 });
+const response = new AppendEntriesResponse({ term: 4, lastLog: 90, success: true });
+
+function newPair(timeout = 5000, consumerCapacity = 16): [InmemTransport, InmemTransport] {
+  const [, caller] = newInmemTransportWithTimeout('', timeout);
+  const [address, server] = newInmemTransportWithTimeout('', timeout, { consumerCapacity });
+  caller.connect(address, server);
+  return [caller, server];
+}
+
+describe('InmemTransport', () => {
+  it('117 start and stop', async () => {
+    const [address, transport] = newInmemTransport();
+    expect(transport.localAddr()).toBe(address);
+    await transport.close();
+    await transport.close();
+  });
+
+  it('118 keeps the address that it is given, and makes one up otherwise', () => {
+    expect(newInmemTransport('a')[0]).toBe('a');
+    expect(newInmemTransport()[0]).not.toBe(newInmemTransport()[0]);
+    expect(newInmemAddr(seededRandom(1))).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(newInmemAddr(seededRandom(1))).toBe(newInmemAddr(seededRandom(1)));
+  });
+
+  it('123 is a Transport, a LoopbackTransport, and can be closed and asked for pre-votes', () => {
+    const [, transport] = newInmemTransport();
+    const loopback: LoopbackTransport & Transport = transport;
+    expect(supportsClose(loopback)).toBe(true);
+    expect(supportsPreVote(loopback)).toBe(true);
+  });
+
+  it('124 a consumer that nobody reads: send timed out, and nothing is left behind', async () => {
+    const [caller, server] = newPair(20, 0);
+    const serving = server.consumer().receive();
+    const call = caller.appendEntries('id', server.localAddr(), request);
+    (await serving).value?.respond(response, null);
+    expect(await call).toEqual(response);
+    await expect(caller.appendEntries('id', server.localAddr(), request)).rejects.toThrow(
+      /^send timed out$/,
+    );
+    expect(server.consumer().tryReceive()).toBeUndefined();
+  });
+
+  it('a request that nobody answers: command timed out', async () => {
+    const [caller, server] = newPair(20);
+    await expect(caller.appendEntries('id', server.localAddr(), request)).rejects.toThrow(
+      /^command timed out$/,
+    );
+  });
+
+  it('a pipeline that cannot send: command enqueue timeout', async () => {
+    const [caller, server] = newPair(20, 0);
+    const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
+    await expect(pipeline.appendEntries(request)).rejects.toThrow(/^command enqueue timeout$/);
+    await pipeline.close();
+  });
+
+  it('an unknown peer cannot be reached', async () => {
+    const [, transport] = newInmemTransport();
+    const text = 'failed to connect to peer: nobody';
+    await expect(transport.appendEntries('id', 'nobody', request)).rejects.toThrow(text);
+    await expect(transport.appendEntriesPipeline('id', 'nobody')).rejects.toThrow(text);
+  });
+
+  it('routes lead one way, and disconnect closes their pipelines only', async () => {
+    const [caller, server] = newPair();
+    const [other, third] = newInmemTransport();
+    caller.connect(other, third);
+    const lost = await caller.appendEntriesPipeline('id', server.localAddr());
+    const kept = await caller.appendEntriesPipeline('id', other);
+    const future = await lost.appendEntries(request);
+    caller.disconnect(server.localAddr());
+    expect(await future.error()).toBe(ErrPipelineShutdown);
+    await expect(caller.appendEntries('id', server.localAddr(), request)).rejects.toThrow(
+      'failed to connect to peer',
+    );
+    // What was queued there is still there.
+    expect(server.consumer().tryReceive()?.value.command).toEqual(request);
+    const still = await kept.appendEntries(request);
+    third.consumer().tryReceive()?.value.respond(response, null);
+    expect(await still.error()).toBeNull();
+    await expect(third.appendEntries('id', caller.localAddr(), request)).rejects.toThrow();
+    caller.disconnectAll();
+    await expect(kept.appendEntries(request)).rejects.toBe(ErrPipelineShutdown);
+  });
+
+  it('an answer of the wrong kind is an error for the caller, not for the peer', async () => {
+    const [caller, server] = newPair();
+    const call = caller.appendEntries('id', server.localAddr(), request);
+    server.consumer().tryReceive()?.value.respond(new RequestVoteResponse({}), null);
+    await expect(call).rejects.toMatchObject({ code: 'ERR_UNEXPECTED_RESPONSE' });
+    const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
+    const future = await pipeline.appendEntries(request);
+    server.consumer().tryReceive()?.value.respond(new RequestVoteResponse({}), null);
+    expect(await future.error()).toMatchObject({ code: 'ERR_UNEXPECTED_RESPONSE' });
+    await pipeline.close();
+  });
+
+  it('S195: an error without a response reaches the future of a pipeline', async () => {
+    const [caller, server] = newPair();
+    const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
+    const future = await pipeline.appendEntries(request);
+    server.consumer().tryReceive()?.value.respond(null, new Error('no'));
+    expect(await future.error()).toMatchObject({ message: 'no' });
+    await pipeline.close();
+  });
+
+  it('S193: entries are copied, so that nodes share nothing', async () => {
+    const [caller, server] = newPair();
+    const data = new Uint8Array([1, 2]);
+    const entry = {
+      index: 1,
+      term: 1,
+      type: 0,
+      data,
+      extensions: data,
+      appendedAt: ZERO_TIME,
+    } as const;
+    const args = new AppendEntriesRequest({ term: 1, entries: [entry] });
+    const call = caller.appendEntries('id', server.localAddr(), args);
+    const rpc = server.consumer().tryReceive()?.value ?? expect.fail('no request');
+    const received = rpc.command.kind === 'AppendEntriesRequest' ? rpc.command.entries?.[0] : null;
+    expect(received).toEqual(entry);
+    data.fill(9);
+    expect([received?.data, received?.extensions]).toEqual([
+      new Uint8Array([1, 2]),
+      new Uint8Array([1, 2]),
+    ]);
+    rpc.respond(response, null);
+    await call;
+  });
+
+  it('only connects to its own kind', () => {
+    const [, transport] = newInmemTransport();
+    const foreign = Object.create(null) as Transport;
+    expect(() => transport.connect('a', foreign)).toThrow(TypeError);
+  });
+});

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../raft/logger.ts';
+import { TimeoutNowRequest } from '../raft/messages.ts';
+import { newTCPTransport } from './tcp-stream-layer.ts';
+
+describe('an address', () => {
+  it.each(['0.0.0.0:0', ':0', '[::]:0'])('138, 139 %s is no address for peers', async (address) => {
+    await expect(newTCPTransport(address, null, 1, 0, silentLogger)).rejects.toThrow(
+      /local bind address is not advertisable/,
+    );
+  });
+
+  it('140 the advertised address is the one that peers are told', async () => {
+    const transport = await newTCPTransport('0.0.0.0:0', '127.0.0.1:12345', 1, 0, silentLogger);
+    expect(transport.localAddr()).toBe('127.0.0.1:12345');
+    await transport.close();
+  });
+
+  it('a name is resolved, and the port is the one the system chose', async () => {
+    const transport = await newTCPTransport('localhost:0', null, 1, 0, silentLogger);
+    expect(transport.localAddr()).toMatch(/^(127\.0\.0\.1|\[::1\]):[1-9]\d*$/);
+    await transport.close();
+  });
+
+  it.each(['127.0.0.1', '::1:80', 'a:b', 'a:65536'])('%s is refused', async (address) => {
+    await expect(newTCPTransport(address, null, 1, 0)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ADDRESS',
+    });
+  });
+
+  it('an address in use is refused with the reason of the system', async () => {
+    const first = await newTCPTransport('127.0.0.1:0', null, 1, 0, silentLogger);
+    await expect(newTCPTransport(first.localAddr(), null, 1, 0)).rejects.toThrow('EADDRINUSE');
+    await first.close();
+  });
+
+  it('that nobody listens on fails the call with the reason of the system', async () => {
+    const gone = await newTCPTransport('127.0.0.1:0', null, 1, 0, silentLogger);
+    await gone.close();
+    const caller = await newTCPTransport('127.0.0.1:0', null, 1, 0, silentLogger);
+    const call = caller.timeoutNow('id', gone.localAddr(), new TimeoutNowRequest({}));
+    await expect(call).rejects.toMatchObject({
+      code: 'ERR_DIAL',
+      message: expect.stringMatching(/^dial tcp 127\.0\.0\.1:\d+: .*ECONNREFUSED/),
+    });
+    await caller.close();
+  });
+});
