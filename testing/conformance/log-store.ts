@@ -199,6 +199,18 @@ const deleting: [string, (store: LogStore) => Promise<void>][] = [
     },
   ],
   [
+    'a long deletion does not catch what is stored after it was called',
+    async (store) => {
+      await store.storeLogs(entries(1, 5000));
+      await Promise.all([
+        store.deleteRange(1, 4000),
+        store.deleteRange(0, Number.MAX_SAFE_INTEGER),
+        store.storeLogs(entries(1, 3, 2)),
+      ]);
+      await assertHolds(store, entries(1, 3, 2));
+    },
+  ],
+  [
     'writes take effect in the order of the calls, though nobody waits between them',
     async (store) => {
       const calls = [];
