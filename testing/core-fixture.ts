@@ -272,11 +272,14 @@ export function voteFrom(node: NodeState, from: string, granted: boolean, term?:
 }
 
 /**
- * Makes a node the leader, by every step that leads there, at moment 0. All voters but itself grant.
- * What it sent then is not answered yet.
+ * Makes a node the leader, by every step that leads there, at moment `ms`. All voters but itself
+ * grant. What it sent then is not answered yet.
  */
-export function elect(node: NodeState): { readonly leadership: Leadership; readonly out: Effects } {
-  let out = stand(node);
+export function elect(
+  node: NodeState,
+  ms = 0,
+): { readonly leadership: Leadership; readonly out: Effects } {
+  let out = stand(node, ms);
   for (const { id } of node.configurations.latest.servers) {
     if (id === node.self.id || node.leadership !== null) continue;
     if (candidacyOf(node).phase === 'asking-pre-votes') out = preVoteFrom(node, id, true);
