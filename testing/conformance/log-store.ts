@@ -201,13 +201,10 @@ const deleting: [string, (store: LogStore) => Promise<void>][] = [
   [
     'a long deletion does not catch what is stored after it was called',
     async (store) => {
+      if (isMonotonicStore(store)) return;
       await store.storeLogs(entries(1, 5000));
-      await Promise.all([
-        store.deleteRange(1, 4000),
-        store.deleteRange(0, Number.MAX_SAFE_INTEGER),
-        store.storeLogs(entries(1, 3, 2)),
-      ]);
-      await assertHolds(store, entries(1, 3, 2));
+      await Promise.all([store.deleteRange(1, 4990), store.storeLogs(entries(4980, 4985, 2))]);
+      await assertHolds(store, [...entries(4980, 4985, 2), ...entries(4991, 5000)]);
     },
   ],
   [
