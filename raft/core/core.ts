@@ -31,6 +31,7 @@ import {
   onSenderReady,
   onSendFailed,
   onSnapshotReply,
+  tellLeaving,
 } from './replication.ts';
 import { onRequestVote } from './request-vote.ts';
 import { becomeFollower, becomeShutdown, enterFollower } from './role.ts';
@@ -168,6 +169,7 @@ function onCommitAdvanced(node: NodeState, leadership: Leadership, now: Now, out
   settleConfiguration(node);
   handOver(node, out);
   askHeldReads(node, leadership, out);
+  tellLeaving(node, leadership, out);
   if (!leaderWasRemoved(node, before)) return;
   if (node.config.shutdownOnRemove) {
     node.log.info({}, 'removed ourself, shutting down');

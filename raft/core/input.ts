@@ -156,6 +156,8 @@ export type PeerInput =
       readonly epoch: number;
       readonly prevIndex: number;
       readonly count: number;
+      /** The commit index that the request told of. */
+      readonly commitIndex: number;
       readonly round: number;
       readonly sentAtMs: number;
       readonly outcome: Outcome<AppendEntriesResponse>;

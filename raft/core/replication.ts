@@ -13,8 +13,9 @@ import { confirmRound } from './verify-leader.ts';
 export const MAX_IN_FLIGHT = 128;
 
 /**
- * A server left the configuration: it is sent what it lacks up to its own removal, so that it may
- * learn of it, and then nothing more. The first failure ends that.
+ * A server left the configuration: it is sent what it lacks up to its own removal, told when that is
+ * committed, and then left alone. Otherwise it would stand for election for ever (upstream #174, #564).
+ * The first failure ends that.
  */
 export function stopReplication(
   node: NodeState,
@@ -28,6 +29,15 @@ export function stopReplication(
   out.setPeerTimer(leadership, peer, 'beat', null);
   if (peer.pausing || peer.state === 'snapshot') endReplication(leadership, peer, out);
   else replicate(node, leadership, peer, out);
+}
+
+/** The commit index moved: a server whose removal is committed by it is told so. */
+export function tellLeaving(node: NodeState, leadership: Leadership, out: Effects): void {
+  for (const peer of leadership.leaving) {
+    if (node.commitIndex < peer.lastIndexToSend) continue;
+    peer.poked = true;
+    replicate(node, leadership, peer, out);
+  }
 }
 
 function endReplication(leadership: Leadership, peer: Progress, out: Effects): void {
@@ -175,12 +185,25 @@ export function reportNewerTerm(
   out.push({ kind: 'post', input: { kind: 'newerTerm', leadership, term } });
 }
 
+/** What an AppendEntries was, when its answer comes. */
+interface Sent {
+  readonly epoch: number;
+  readonly prevIndex: number;
+  readonly count: number;
+  readonly round: number;
+}
+
+/** True when a server that left has everything it needs to know that it did. */
+function knowsOfRemoval(peer: Progress, toldCommitIndex: number): boolean {
+  return peer.nextIndex > peer.lastIndexToSend && toldCommitIndex >= peer.lastIndexToSend;
+}
+
 /** Handles the answer to an AppendEntries. */
 export function onAppendReply(
   node: NodeState,
   leadership: Leadership,
   peer: Progress,
-  sent: { epoch: number; prevIndex: number; count: number; round: number; sentAtMs: number },
+  sent: Sent & { readonly commitIndex: number; readonly sentAtMs: number },
   outcome: Outcome<AppendEntriesResponse>,
   out: Effects,
 ): void {
@@ -202,7 +225,7 @@ export function onAppendReply(
   if (!current) return;
   if (reply.success) acknowledged(node, leadership, peer, sent, out);
   else refused(node, leadership, peer, sent.prevIndex, reply, out);
-  if (peer.leaving && peer.nextIndex > peer.lastIndexToSend) endReplication(leadership, peer, out);
+  if (peer.leaving && knowsOfRemoval(peer, sent.commitIndex)) endReplication(leadership, peer, out);
   else replicate(node, leadership, peer, out);
 }
 
@@ -211,7 +234,7 @@ function acknowledged(
   node: NodeState,
   leadership: Leadership,
   peer: Progress,
-  sent: { prevIndex: number; count: number; round: number },
+  sent: Sent,
   out: Effects,
 ): void {
   peer.failures = 0;

@@ -226,7 +226,7 @@ export class PeerSenders {
 
   /** Says that a request has left, and gives the function that takes its answer. */
   #noteSent(effect: SendAppend, request: AppendEntriesRequest): TakeAnswer {
-    const { leadership, peer, epoch, round, prevIndex } = effect;
+    const { leadership, peer, epoch, round, prevIndex, commitIndex } = effect;
     const count = request.entries?.length ?? 0;
     const sentAtMs = this.#o.nowMs();
     this.#step({ kind: 'appendSent', leadership, peer, epoch, count });
@@ -238,6 +238,7 @@ export class PeerSenders {
         epoch,
         prevIndex,
         count,
+        commitIndex,
         round,
         sentAtMs,
         outcome,
