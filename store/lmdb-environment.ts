@@ -75,13 +75,17 @@ function checkAlone(root: Root): void {
 }
 
 /** Throws when the environment holds something else, or a format that a newer release made. */
-async function checkFormat(root: Root): Promise<void> {
+async function checkFormat(root: Root, path: string): Promise<void> {
   const found = root.getBinary(FORMAT_KEY);
   if (found === undefined) {
     if (root.getKeysCount({ limit: 1 }) > 0) {
       throw new RaftError('ERR_STORE_FORMAT', 'it holds an LMDB database of another program');
     }
-    await root.put(FORMAT_KEY, FORMAT_MARK);
+    try {
+      await root.put(FORMAT_KEY, FORMAT_MARK);
+    } catch (thrown) {
+      throw await writeError(thrown, path, FORMAT_MARK.length);
+    }
     return;
   }
   if (bytesEqual(found, FORMAT_MARK)) return;
@@ -146,7 +150,8 @@ export class LMDBEnvironment {
   }
 
   static async #open(path: string, mapSize: number | undefined): Promise<LMDBEnvironment> {
-    // With overlappingSync, the default elsewhere, lmdb-js answers before the disk has.
+    // With overlappingSync, the default elsewhere, a commit can be read before the disk has it. With
+    // eventTurnBatching, a failed commit also rejects a promise that nobody holds.
     const root = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: false,
@@ -160,7 +165,7 @@ export class LMDBEnvironment {
       const stats = root.getStats();
       const pages = statistic(stats, 'lastPageNumber') + 1;
       await growTo(path, pages * statistic(stats, 'pageSize'));
-      await checkFormat(root);
+      await checkFormat(root, path);
       const environment = new LMDBEnvironment(path, mapSize, root);
       await syncDirectory(path);
       await syncDirectory(dirname(path));
