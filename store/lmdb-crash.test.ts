@@ -217,7 +217,7 @@ function returnedCalls(trace: string): string[] {
   });
 }
 
-/** What a call means for durability: nothing, or a word. `descriptor` writes through to the disk. */
+/** What a call means for durability, in a word. `descriptor` writes through to the disk. */
 function eventOf(call: string, descriptor: string | undefined): string {
   if (/^fdatasync\(\d+\) += 0$/.test(call)) return 'sync ';
   if (call.startsWith(`pwrite64(${descriptor},`)) return 'meta ';

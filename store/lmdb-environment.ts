@@ -150,8 +150,8 @@ export class LMDBEnvironment {
   }
 
   static async #open(path: string, mapSize: number | undefined): Promise<LMDBEnvironment> {
-    // With overlappingSync, the default elsewhere, a commit can be read before the disk has it. With
-    // eventTurnBatching, a failed commit also rejects a promise that nobody holds.
+    // With overlappingSync, the default elsewhere, a commit can be read before the disk has it.
+    // With eventTurnBatching, a failed commit also rejects a promise that nobody holds.
     const root = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: false,
