@@ -45,17 +45,14 @@ export class SimCluster {
 
   /**
    * Starts a node. A first member that has nothing on its disk is bootstrapped; so is one that died
-   * inside its bootstrap, which nobody was told had worked, on an empty disk.
+   * inside its bootstrap, with a term and no configuration.
    */
   startNode(node: SimNode): void {
-    if (node.isUp) return;
     const { visible } = node.disk;
     const hasLog = visible.lastIndex > 0 || visible.snapshotIndex > 0;
     const hasTerm = visible.number('CurrentTerm') > 1 || visible.has('LastVoteTerm');
     const isFirst = this.#first.servers.some(({ id }) => id === node.id);
-    const isNew = isFirst && !hasLog && !hasTerm;
-    if (isNew) node.disk.format();
-    node.start(isNew ? this.#first : null);
+    node.start(isFirst && !hasLog && !hasTerm ? this.#first : null);
   }
 
   /** Crashes a node and starts it again after `downMs`. */

@@ -168,14 +168,6 @@ export class SimDisk {
     this.#failed = false;
   }
 
-  /** An operator puts in an empty disk, while no process uses it. */
-  format(): void {
-    this.#unsynced = [];
-    this.#durable = new DiskImage();
-    this.#visible = new DiskImage();
-    this.#issued = new DiskImage();
-  }
-
   #losePower(): void {
     const survivors = randomInteger(this.#random, 0, this.#unsynced.length);
     const made = this.#random.next() < 0.5 ? 0 : survivors;

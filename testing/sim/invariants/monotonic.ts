@@ -29,6 +29,8 @@ export const monotonic: Invariant = {
         const applied = raft.appliedIndex();
         if (term === before.term && commit === before.commit && applied === before.applied) return;
         marks.set(id, { term, commit, applied });
+        const last = raft.lastIndex();
+        if (last < applied) violated(`${id} shows last index ${last} and applied ${applied}`);
         if (term < before.term) violated(`${id} goes back from term ${before.term} to ${term}`);
         if (commit < before.commit) {
           violated(`${id} goes back from commit index ${before.commit} to ${commit}`);

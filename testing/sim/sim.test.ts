@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { describeFailure, runSimulation } from './simulator.ts';
+
+const SEEDS = 1000;
+const SEEDS_PER_TEST = 50;
+
+describe('a simulated cluster under every fault', () => {
+  for (let first = 1; first <= SEEDS; first += SEEDS_PER_TEST) {
+    const last = first + SEEDS_PER_TEST - 1;
+    it(`keeps every rule with seeds ${first} to ${last}`, async () => {
+      let acknowledged = 0;
+      for (let seed = first; seed <= last; seed += 1) {
+        const result = await runSimulation({ seed });
+        if (result.violation !== null) throw new Error(describeFailure(result));
+        acknowledged += result.acknowledged;
+      }
+      // A cluster that does nothing breaks no rule either.
+      expect(acknowledged).toBeGreaterThan(SEEDS_PER_TEST * 5);
+    });
+  }
+});
+
+describe('a seed', () => {
+  it('gives the same run, byte for byte, every time', async () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const [first, second] = [await runSimulation({ seed }), await runSimulation({ seed })];
+      expect(second).toEqual(first);
+    }
+  });
+
+  it('gives another run than the next seed', async () => {
+    const hashes = new Set<string>();
+    for (const seed of [1, 2, 3, 4, 5]) hashes.add((await runSimulation({ seed })).traceHash);
+    expect(hashes.size).toBe(5);
+  });
+});
