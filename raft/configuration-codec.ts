@@ -114,7 +114,9 @@ export interface PeerDecoder {
   decodePeer(bytes: Uint8Array): ServerAddress;
 }
 
-/** The voters as protocol versions before 2 knew them: their encoded addresses. Go: `encodePeers`. */
+/**
+ * The voters as protocol versions before 2 knew them: their encoded addresses. Go: `encodePeers`.
+ */
 export function encodePeers(configuration: Configuration, transport: PeerEncoder): Uint8Array {
   const voters = configuration.servers.filter((server) => server.suffrage === ServerSuffrage.Voter);
   const encoder = new Encoder(8 + 64 * voters.length);

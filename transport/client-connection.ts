@@ -16,9 +16,10 @@ interface Pending {
 }
 
 /**
- * The calling end of a connection. Requests go out as they come; replies come back in the same order,
- * so the oldest one that waits owns the next reply. The first thing that goes wrong (a late reply, a
- * malformed one, one that nobody asked for, a lost connection) ends the connection and every call on it.
+ * The calling end of a connection. Requests go out as they come; replies come back in the same
+ * order, so the oldest one that waits owns the next reply. The first thing that goes wrong (a late
+ * reply, a malformed one, one that nobody asked for, a lost connection) ends the connection and
+ * every call on it.
  */
 export class ClientConnection implements StreamHandler {
   readonly target: ServerAddress;

@@ -2,8 +2,8 @@ import type { ServerAddress } from '../raft/configuration.ts';
 import type { ClientConnection } from './client-connection.ts';
 
 /**
- * Idle connections by address, the one used last first. One that breaks while idle leaves at once, so
- * that a peer that restarted costs no failed call.
+ * Idle connections by address, the one used last first. One that breaks while idle leaves at once,
+ * so that a peer that restarted costs no failed call.
  */
 export class ConnectionPool {
   readonly #idle = new Map<ServerAddress, ClientConnection[]>();

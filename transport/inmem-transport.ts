@@ -109,7 +109,9 @@ export class InmemTransport implements LoopbackTransport {
     if (!this.#inbox.closed) this.#peers.set(peer, transport);
   }
 
-  /** Closes the way to `peer` and the pipelines that use it; what is queued there is still answered. */
+  /**
+   * Closes the way to `peer` and the pipelines that use it; what is queued there is still answered.
+   */
   disconnect(peer: ServerAddress): void {
     this.#peers.delete(peer);
     for (const [pipeline, target] of this.#pipelines) {
@@ -122,7 +124,9 @@ export class InmemTransport implements LoopbackTransport {
     for (const pipeline of this.#pipelines.keys()) void pipeline.close();
   }
 
-  /** Ends everything: calls under way reject with `ErrTransportShutdown`, the consumer is closed. */
+  /**
+   * Ends everything: calls under way reject with `ErrTransportShutdown`, the consumer is closed.
+   */
   async close(): Promise<void> {
     this.disconnectAll();
     for (const call of this.#calls) call.fail(ErrTransportShutdown);

@@ -27,8 +27,8 @@ function formatValue(value: unknown): string {
 }
 
 /**
- * A logger that writes hclog's line format, for a transport that was given a place for its lines and
- * no logger. Debug and trace are left out, as by hclog's default level.
+ * A logger that writes hclog's line format, for a transport that was given a place for its lines
+ * and no logger. Debug and trace are left out, as by hclog's default level.
  *
  * @param name stands in front of each message
  */

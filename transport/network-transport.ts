@@ -89,11 +89,11 @@ function wholeNumber(name: string, value: number): number {
 const consoleOutput: LineOutput = { write: (line) => console.error(line.trimEnd()) };
 
 /**
- * Carries requests and replies over byte streams, in the format of hashicorp/raft's transport of this
- * name: each request a type byte and a msgpack struct, each reply an error text and a struct.
+ * Carries requests and replies over byte streams, in the format of hashicorp/raft's transport of
+ * this name: each request a type byte and a msgpack struct, each reply an error text and a struct.
  *
- * A connection carries one call at a time, unless it belongs to a pipeline; idle ones are kept for the
- * next call. Snapshots use a connection of their own. Go: `NetworkTransport`.
+ * A connection carries one call at a time, unless it belongs to a pipeline; idle ones are kept for
+ * the next call. Snapshots use a connection of their own. Go: `NetworkTransport`.
  */
 export class NetworkTransport implements Transport, WithPreVote, WithClose {
   /** Bytes of snapshot for each of which the timeout is granted once more. */
@@ -171,7 +171,9 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
     return utf8ToString(bytes);
   }
 
-  /** Closes idle connections, and those of peers as soon as they are answered. Go: `CloseStreams`. */
+  /**
+   * Closes idle connections, and those of peers as soon as they are answered. Go: `CloseStreams`.
+   */
   closeStreams(): void {
     for (const connection of this.#pool.takeAll()) connection.destroy(ErrTransportShutdown);
     this.#server.drainConnections();

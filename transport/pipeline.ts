@@ -11,7 +11,9 @@ export type AppendDone = (error: Error | null, response: AppendEntriesResponse |
 
 /** What a pipeline sends through. */
 export interface PipelineLink {
-  /** Sends at once; resolves when a further request may be sent. `done` may be called at any time. */
+  /**
+   * Sends at once; resolves when a further request may be sent. `done` may be called at any time.
+   */
   send(args: AppendEntriesRequest, done: AppendDone): Promise<void>;
   /** Lets go of the connection. */
   close(): void;
@@ -70,11 +72,11 @@ export interface PipelineOptions {
 }
 
 /**
- * A pipeline over any link. Answers may come in any order; futures reach the consumer in the order of
- * the requests. With `maxInFlight` of n the n-th request still leaves at once, but its call returns
- * only when the first one has been consumed, as in Go. A call that waits ends with an error when the
- * pipeline is closed, when its link broke and when the time is up: it never waits for a reader that
- * went away (hashicorp/raft#612).
+ * A pipeline over any link. Answers may come in any order; futures reach the consumer in the order
+ * of the requests. With `maxInFlight` of n the n-th request still leaves at once, but its call
+ * returns only when the first one has been consumed, as in Go. A call that waits ends with an error
+ * when the pipeline is closed, when its link broke and when the time is up: it never waits for a
+ * reader that went away (hashicorp/raft#612).
  */
 export class BoundedPipeline implements AppendPipeline {
   readonly #link: PipelineLink;

@@ -49,8 +49,8 @@ export class ReceiveBuffer {
   }
 
   /**
-   * Takes the next `count` msgpack values, to be read before anything else is done here; `null` while
-   * they are not complete. Throws `MsgpackError` when they cannot become so.
+   * Takes the next `count` msgpack values, to be read before anything else is done here; `null`
+   * while they are not complete. Throws `MsgpackError` when they cannot become so.
    */
   takeValues(count: number): Decoder | null {
     if (this.#scanned === 0) this.#scanner.expect(count);

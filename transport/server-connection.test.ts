@@ -111,7 +111,7 @@ const ok = (term: number) => new AppendEntriesResponse({ term });
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 describe('requests', () => {
-  it('are handed over before the one before is answered, answers leave in their order', async () => {
+  it('are handed over before answers are there, which leave in their order', async () => {
     connection.received(concatBytes([append(1), append(2), append(3)]));
     const [first, second, third] = taken();
     third?.respond(ok(3), null);

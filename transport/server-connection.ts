@@ -40,10 +40,10 @@ interface Slot {
 /**
  * The serving end of a connection: a state machine that every event moves on as far as it can go.
  *
- * Requests are handed to the node as soon as they are complete, without waiting for the answer to the
- * one before, so that the node can write what several of them bring in one go. Answers leave in the
- * order of the requests; those that are ready in one turn leave together. An InstallSnapshot ends the
- * reading ahead: the bytes behind it are its own.
+ * Requests are handed to the node as soon as they are complete, without waiting for the answer to
+ * the one before, so that the node can write what several of them bring in one go. Answers leave in
+ * the order of the requests; those that are ready in one turn leave together. An InstallSnapshot
+ * ends the reading ahead: the bytes behind it are its own.
  */
 export class ServerConnection implements StreamHandler {
   readonly #stream: StreamConnection;

@@ -36,8 +36,8 @@ async function writeState(
 }
 
 /**
- * Sends a snapshot and waits for the answer. A source of the wrong length ends the connection, which
- * tells the peer. The connection is of no use afterwards, whatever came of it.
+ * Sends a snapshot and waits for the answer. A source of the wrong length ends the connection,
+ * which tells the peer. The connection is of no use afterwards, whatever came of it.
  */
 export function sendSnapshot(
   connection: ClientConnection,
@@ -56,8 +56,9 @@ export function sendSnapshot(
 }
 
 /**
- * The state of a snapshot as it comes in: the next `size` bytes of a connection. Reading is what keeps
- * the bytes flowing. What its reader leaves is thrown away before the next request is looked for.
+ * The state of a snapshot as it comes in: the next `size` bytes of a connection. Reading is what
+ * keeps the bytes flowing. What its reader leaves is thrown away before the next request is looked
+ * for.
  */
 export class IncomingSnapshot implements AsyncIterable<Uint8Array> {
   readonly #size: number;

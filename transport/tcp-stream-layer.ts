@@ -274,7 +274,10 @@ export function newTCPTransportWithLogger(
   return newTCPTransportWithConfig(bindAddr, advertise, { maxPool, timeout, logger });
 }
 
-/** {@link newTCPTransport} with a config, whose stream is made here. Go: `NewTCPTransportWithConfig`. */
+/**
+ * {@link newTCPTransport} with a config, whose stream is made here. Go:
+ * `NewTCPTransportWithConfig`.
+ */
 export async function newTCPTransportWithConfig(
   bindAddr: string,
   advertise: ServerAddress | null,

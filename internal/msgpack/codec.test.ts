@@ -129,6 +129,20 @@ describe('Decoder', () => {
     }
   });
 
+  it('gives copies that do not overlap, and keep little alive', () => {
+    const sizes = [1, 64, 65, 500, 1024, 1025, 1024, 1024, 1024, 1024, 1024, 1024, 1024, 1024];
+    const copies = sizes.map((size, i) => {
+      const to = new Encoder();
+      to.bytes(new Uint8Array(size).fill(i));
+      return Decoder.ofWhole(to.finish()).bytes() ?? expect.fail('nil');
+    });
+    copies.forEach((copy, i) => {
+      expect(copy.length).toBe(sizes[i]);
+      expect(copy.every((byte) => byte === i)).toBe(true);
+      expect(copy.buffer.byteLength).toBeLessThanOrEqual(8192);
+    });
+  });
+
   it('keeps the text of an error, replacing what is not UTF-8, but refuses such a name', () => {
     expect(decoder('a3 ef bb bf').text()).toBe('\ufeff');
     expect(decoder('a1 ff').text()).toBe('\ufffd');

@@ -1,6 +1,7 @@
-import type { Timestamp } from '../timestamp.ts';
+import { type Timestamp, ZERO_TIME } from '../timestamp.ts';
 import { hexByte, MsgpackError } from './error.ts';
 import { Scanner } from './scan.ts';
+import { sliceOf } from './slab.ts';
 import { decodeTime } from './timestamp.ts';
 
 const NIL = 0xc0;
@@ -12,8 +13,8 @@ const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const TIMESTAMP_EXTENSION = -1;
 
 /**
- * Reads values out of bytes that a {@link Scanner} found complete, as liberally as Go's decoder: any
- * width of number, any form of string. What it gives out never shares memory with its input.
+ * Reads values out of bytes that a {@link Scanner} found complete, as liberally as Go's decoder:
+ * any width of number, any form of string. What it gives out never shares memory with its input.
  */
 export class Decoder {
   readonly #bytes: Uint8Array;
@@ -86,39 +87,37 @@ export class Decoder {
     throw new MsgpackError(`expected a whole number, got ${hexByte(head)}`);
   }
 
-  /** A byte slice of its own memory; nil is `null`. */
+  /** A byte slice that shares no memory with the input; nil is `null`. */
   bytes(): Uint8Array | null {
-    const view = this.#raw();
-    return view === null ? null : view.slice();
+    if (this.#isArrayNext()) return this.#bytesFromArray();
+    const size = this.#rawHeader();
+    return size < 0 ? null : sliceOf(this.#bytes, this.#at, this.#step(size));
   }
 
   /** A string; ill-formed UTF-8 is replaced. nil is "". */
   text(): string {
-    const view = this.#raw();
-    return view === null ? '' : lenient.decode(view);
+    return lenient.decode(this.#raw());
   }
 
   /** A string that names something: replacing ill-formed UTF-8 could make two names one. */
   name(): string {
-    const view = this.#raw();
-    if (view === null) return '';
+    const raw = this.#raw();
     try {
-      return strict.decode(view);
+      return strict.decode(raw);
     } catch {
-      throw new MsgpackError(`expected a name in UTF-8, got ${view.length} bytes that are not`);
+      throw new MsgpackError(`expected a name in UTF-8, got ${raw.length} bytes that are not`);
     }
   }
 
+  /** A moment in any of its forms; nil is Go's zero time. */
   time(): Timestamp {
     const head = this.peek();
-    const width = timeExtensionWidth(head);
-    if (width === 0) return decodeTime(this.#raw());
-    this.#at += head === 0xc7 ? 2 : 1;
-    const type = this.#signed(1);
-    if (type !== TIMESTAMP_EXTENSION) {
-      throw new MsgpackError(`expected a time, got an extension of type ${type}`);
-    }
-    return decodeTime(this.#view(head === 0xc7 ? this.#byteAt(this.#at - 2) : width));
+    const isExtension = head === 0xd6 || head === 0xd7 || head === 0xc7;
+    const size = isExtension ? this.#timeExtensionHeader() : this.#rawHeader();
+    if (size < 0) return ZERO_TIME;
+    const at = this.#at;
+    this.#step(size);
+    return decodeTime(this.#bytes, at, size);
   }
 
   /** The number of elements that follow, -1 for nil. */
@@ -156,18 +155,36 @@ export class Decoder {
     this.#at += scanner.position;
   }
 
-  /** A view of a string or byte slice in any of its forms; `null` for nil. */
-  #raw(): Uint8Array | null {
-    const head = this.peek();
-    if (head >= 0x90 && head !== NIL && (head <= 0x9f || head === 0xdc || head === 0xdd)) {
-      return this.#bytesFromArray();
-    }
-    this.#at += 1;
-    if (head >= 0xa0 && head <= 0xbf) return this.#view(head & 0x1f);
-    if (head >= 0xd9 && head <= 0xdb) return this.#view(this.#number(1 << (head - 0xd9)));
-    if (head >= 0xc4 && head <= 0xc6) return this.#view(this.#number(1 << (head - 0xc4)));
-    if (head === NIL) return null;
+  /** Bytes of the string or byte slice that starts here; -1 for nil. */
+  #rawHeader(): number {
+    const head = this.#take();
+    if (head >= 0xa0 && head <= 0xbf) return head & 0x1f;
+    if (head >= 0xd9 && head <= 0xdb) return this.#number(1 << (head - 0xd9));
+    if (head >= 0xc4 && head <= 0xc6) return this.#number(1 << (head - 0xc4));
+    if (head === NIL) return -1;
     throw new MsgpackError(`expected bytes or a string, got ${hexByte(head)}`);
+  }
+
+  /** A string or byte slice in any of its forms; it may share memory with the input. */
+  #raw(): Uint8Array {
+    if (this.#isArrayNext()) return this.#bytesFromArray();
+    const size = Math.max(this.#rawHeader(), 0);
+    const start = this.#at;
+    return this.#bytes.subarray(start, this.#step(size));
+  }
+
+  /** Bytes of the time in the extension that starts here. */
+  #timeExtensionHeader(): number {
+    const head = this.#take();
+    const size = head === 0xc7 ? this.#take() : head === 0xd6 ? 4 : 8;
+    const type = this.#signed(1);
+    if (type === TIMESTAMP_EXTENSION) return size;
+    throw new MsgpackError(`expected a time, got an extension of type ${type}`);
+  }
+
+  #isArrayNext(): boolean {
+    const head = this.peek();
+    return (head >= 0x90 && head <= 0x9f) || head === 0xdc || head === 0xdd;
   }
 
   #bytesFromArray(): Uint8Array {
@@ -180,13 +197,13 @@ export class Decoder {
     return bytes;
   }
 
-  #view(length: number): Uint8Array {
-    const start = this.#at;
-    if (start + length > this.#end) {
-      throw new MsgpackError(`expected ${length} bytes, got ${this.#end - start}`);
+  /** Goes `size` bytes on; returns where that is. */
+  #step(size: number): number {
+    if (this.#at + size > this.#end) {
+      throw new MsgpackError(`expected ${size} bytes, got ${this.#end - this.#at}`);
     }
-    this.#at = start + length;
-    return this.#bytes.subarray(start, this.#at);
+    this.#at += size;
+    return this.#at;
   }
 
   #take(): number {
@@ -218,11 +235,4 @@ export class Decoder {
     }
     return value;
   }
-}
-
-/** Payload of the extensions that may hold a time; 0 when `head` starts no such extension. */
-function timeExtensionWidth(head: number): number {
-  if (head === 0xd6) return 4;
-  if (head === 0xd7) return 8;
-  return head === 0xc7 ? 12 : 0;
 }

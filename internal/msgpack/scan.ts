@@ -1,8 +1,8 @@
 import { hexByte, MsgpackError } from './error.ts';
 
 /**
- * Longest message that is received, in bytes: 1024 entries (the most one AppendEntries may carry) of
- * 512 KiB (the suggested largest command).
+ * Longest message that is received, in bytes: 1024 entries (the most one AppendEntries may carry)
+ * of 512 KiB (the suggested largest command).
  */
 export const MAX_MESSAGE_BYTES = 512 * 1024 * 1024;
 /** Longest string or byte slice that is received, in bytes. */
@@ -25,12 +25,14 @@ function lengthAt(bytes: Uint8Array, at: number, width: number): number {
 }
 
 /**
- * Finds where values end, however their bytes are cut into chunks, without a look at what they mean.
+ * Finds where values end, however their bytes are cut into chunks, without a look at what they
+ * mean.
  *
- * No message has a length prefix, so its receiver must find the end. Two numbers are all that is kept
- * between chunks: how far the scan came and how many values are still owed. An array of n elements
- * pays one debt and makes n new ones; the end is where nothing is owed. Each header is read once (a
- * header that a chunk cuts in two is read again), payload is stepped over, and nothing is recursive.
+ * No message has a length prefix, so its receiver must find the end. Two numbers are all that is
+ * kept between chunks: how far the scan came and how many values are still owed. An array of n
+ * elements pays one debt and makes n new ones; the end is where nothing is owed. Each header is
+ * read once (a header that a chunk cuts in two is read again), payload is stepped over, and nothing
+ * is recursive.
  */
 export class Scanner {
   #position = 0;
@@ -49,8 +51,8 @@ export class Scanner {
 
   /**
    * Goes on with the values that start at `bytes[start]` and of which the bytes before `end` are
-   * there. True once all are. Throws {@link MsgpackError} at a byte that starts nothing and at a length
-   * beyond the limits, before anybody can allocate for it.
+   * there. True once all are. Throws {@link MsgpackError} at a byte that starts nothing and at a
+   * length beyond the limits, before anybody can allocate for it.
    */
   scan(bytes: Uint8Array, start: number, end: number): boolean {
     let at = start + this.#position;

@@ -75,9 +75,9 @@ function withEncodedKey<T>(field: Field<T>): KeyedField<T> {
 }
 
 /**
- * A Go struct on the wire: a map of all its fields, sorted by name. Read as Go reads it: keys in any
- * order, unknown ones stepped over, of a key given twice the last; or an array of the fields in the
- * order of their declaration; or nil, which leaves every field as it is.
+ * A Go struct on the wire: a map of all its fields, sorted by name. Read as Go reads it: keys in
+ * any order, unknown ones stepped over, of a key given twice the last; or an array of the fields in
+ * the order of their declaration; or nil, which leaves every field as it is.
  */
 export class Struct<T> {
   readonly #declared: readonly KeyedField<T>[];
@@ -134,7 +134,7 @@ export class Struct<T> {
   }
 }
 
-/** Names the field in the error: the reader of a log cannot see which one was being read. */
+/** Names the field in an error: the reader of a log cannot see which one was being read. */
 function readField<T>(field: Field<T>, from: Decoder, into: T): void {
   try {
     field.read(from, into);

@@ -1,10 +1,10 @@
-import { SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH, Timestamp, ZERO_TIME } from '../timestamp.ts';
+import { SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH, Timestamp } from '../timestamp.ts';
 import { MsgpackError } from './error.ts';
 
 /** How far a `Date` reaches from the epoch, in seconds; Go's times reach further. */
 const MAX_DATE_SECONDS = 8.64e12;
-/** Go's mark, in minutes, of a time that was taken in UTC. */
-const UTC_MARK_MINUTES = -1;
+/** Go's mark of a time that was taken in UTC. */
+const UTC_ZONE = { minutes: -1, seconds: 0 };
 
 function checked(seconds: number, nanoseconds: number, zone: number | null): Timestamp {
   if (!(Math.abs(seconds) < MAX_DATE_SECONDS)) {
@@ -18,19 +18,33 @@ function checked(seconds: number, nanoseconds: number, zone: number | null): Tim
   return new Timestamp(seconds, nanoseconds, zone);
 }
 
-function readSeconds(view: DataView, at: number): number {
-  return view.getInt32(at) * 4_294_967_296 + view.getUint32(at + 4);
+/** Encoded times are copied out at once, so that none of them needs memory of its own. */
+const scratch = new Uint8Array(16);
+const scratchView = new DataView(scratch.buffer);
+const scratchOf = new Map([4, 8, 12, 15, 16].map((size) => [size, scratch.subarray(0, size)]));
+
+function written(size: 4 | 8 | 12 | 15 | 16): Uint8Array {
+  return scratchOf.get(size) ?? scratch;
 }
 
-function writeSeconds(view: DataView, at: number, seconds: number): void {
-  view.setInt32(at, Math.floor(seconds / 4_294_967_296));
-  view.setUint32(at + 4, (seconds % 4_294_967_296) >>> 0);
+function writeSeconds(at: number, seconds: number): void {
+  scratchView.setInt32(at, Math.floor(seconds / 2 ** 32));
+  scratchView.setUint32(at + 4, (seconds % 2 ** 32) >>> 0);
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16);
+  return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
+}
+
+function readSeconds(bytes: Uint8Array, at: number): number {
+  return (readUint32(bytes, at) | 0) * 2 ** 32 + readUint32(bytes, at + 4);
 }
 
 /** Zone bytes: whole minutes, and seconds beyond them. Go refuses the minute that means UTC. */
 function splitZone(offsetSeconds: number): { minutes: number; seconds: number } {
   const minutes = Math.trunc(offsetSeconds / 60);
-  if (minutes === UTC_MARK_MINUTES || Math.abs(minutes) > 32_767) {
+  if (minutes === UTC_ZONE.minutes || Math.abs(minutes) > 32_767) {
     throw new MsgpackError(
       `expected a zone offset that is not minute -1 and within 32767, got ${offsetSeconds} seconds`,
     );
@@ -40,82 +54,75 @@ function splitZone(offsetSeconds: number): { minutes: number; seconds: number } 
 
 /**
  * Go's `Time.MarshalBinary`: 15 bytes, or 16 when the zone is not a whole number of minutes. What
- * raft writes unless it is told otherwise.
+ * raft writes unless it is told otherwise. The result is valid until the next call.
  */
 export function encodeBinaryTime(time: Timestamp): Uint8Array {
-  const zone =
-    time.zoneOffsetSeconds === null
-      ? { minutes: UTC_MARK_MINUTES, seconds: 0 }
-      : splitZone(time.zoneOffsetSeconds);
-  const bytes = new Uint8Array(zone.seconds === 0 ? 15 : 16);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, zone.seconds === 0 ? 1 : 2);
-  writeSeconds(view, 1, time.unixSeconds + SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH);
-  view.setUint32(9, time.nanoseconds);
-  view.setInt16(13, zone.minutes);
-  if (zone.seconds !== 0) view.setInt8(15, zone.seconds);
-  return bytes;
+  const offset = time.zoneOffsetSeconds;
+  const zone = offset === null ? UTC_ZONE : splitZone(offset);
+  const size = zone.seconds === 0 ? 15 : 16;
+  scratchView.setUint8(0, size - 14);
+  writeSeconds(1, time.unixSeconds + SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH);
+  scratchView.setUint32(9, time.nanoseconds);
+  scratchView.setInt16(13, zone.minutes);
+  scratchView.setInt8(15, zone.seconds);
+  return written(size);
 }
 
-/** The newer form of 4, 8 or 12 bytes, which knows no zone; `null` stands for Go's zero time. */
+/**
+ * The newer form of 4, 8 or 12 bytes, which knows no zone; `null` stands for Go's zero time. The
+ * result is valid until the next call.
+ */
 export function encodeCompactTime(time: Timestamp): Uint8Array | null {
   if (time.isZero) return null;
   const seconds = time.unixSeconds;
   const nanoseconds = time.nanoseconds;
-  const isShort = seconds >= 0 && seconds < 2 ** 34;
-  if (isShort && nanoseconds === 0 && seconds < 2 ** 32) {
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, seconds);
-    return bytes;
+  if (seconds < 0 || seconds >= 2 ** 34) {
+    scratchView.setUint32(0, nanoseconds);
+    writeSeconds(4, seconds);
+    return written(12);
   }
-  const bytes = new Uint8Array(isShort ? 8 : 12);
-  const view = new DataView(bytes.buffer);
-  if (isShort) {
-    view.setUint32(0, nanoseconds * 4 + Math.floor(seconds / 2 ** 32));
-    view.setUint32(4, seconds % 2 ** 32);
-  } else {
-    view.setUint32(0, nanoseconds);
-    writeSeconds(view, 4, seconds);
+  if (nanoseconds === 0 && seconds < 2 ** 32) {
+    scratchView.setUint32(0, seconds);
+    return written(4);
   }
-  return bytes;
+  scratchView.setUint32(0, nanoseconds * 4 + Math.floor(seconds / 2 ** 32));
+  scratchView.setUint32(4, seconds % 2 ** 32);
+  return written(8);
 }
 
-function decodeBinaryTime(view: DataView): Timestamp {
-  const version = view.getUint8(0);
-  if (version !== view.byteLength - 14) {
-    throw new MsgpackError(
-      `expected time version 1 in 15 bytes or 2 in 16, got ${version} in ${view.byteLength}`,
-    );
+function decodeBinaryTime(bytes: Uint8Array, at: number, size: 15 | 16): Timestamp {
+  const version = bytes[at] ?? 0;
+  if (version !== size - 14) {
+    throw new MsgpackError(`expected time version 1 in 15 bytes or 2 in 16, got ${version}`);
   }
-  const minutes = view.getInt16(13);
-  const offset = minutes * 60 + (version === 2 ? view.getInt8(15) : 0);
-  const isUtc = version === 1 && minutes === UTC_MARK_MINUTES;
+  const minutes = (((bytes[at + 13] ?? 0) << 24) >> 16) | (bytes[at + 14] ?? 0);
+  const seconds = size === 16 ? ((bytes[at + 15] ?? 0) << 24) >> 24 : 0;
+  const isUtc = size === 15 && minutes === UTC_ZONE.minutes;
+  const offset = minutes * 60 + seconds;
   // A zone that could not be written again would stop a later leader from replicating the entry.
   if (!isUtc) splitZone(offset);
   return checked(
-    readSeconds(view, 1) - SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH,
-    view.getUint32(9),
+    readSeconds(bytes, at + 1) - SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH,
+    readUint32(bytes, at + 9),
     isUtc ? null : offset,
   );
 }
 
-/** The moment that bytes of either form stand for; no bytes are Go's zero time. */
-export function decodeTime(bytes: Uint8Array | null): Timestamp {
-  if (bytes === null) return ZERO_TIME;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  switch (bytes.byteLength) {
+/** The moment that the `size` bytes at `at` stand for, in either form. */
+export function decodeTime(bytes: Uint8Array, at: number, size: number): Timestamp {
+  switch (size) {
     case 4:
-      return checked(view.getUint32(0), 0, null);
+      return checked(readUint32(bytes, at), 0, null);
     case 8: {
-      const high = view.getUint32(0);
-      return checked((high & 3) * 2 ** 32 + view.getUint32(4), high >>> 2, null);
+      const high = readUint32(bytes, at);
+      return checked((high & 3) * 2 ** 32 + readUint32(bytes, at + 4), high >>> 2, null);
     }
     case 12:
-      return checked(readSeconds(view, 4), view.getUint32(0), null);
+      return checked(readSeconds(bytes, at + 4), readUint32(bytes, at), null);
     case 15:
     case 16:
-      return decodeBinaryTime(view);
+      return decodeBinaryTime(bytes, at, size);
     default:
-      throw new MsgpackError(`expected a time of 4, 8, 12, 15 or 16 bytes, got ${bytes.length}`);
+      throw new MsgpackError(`expected a time of 4, 8, 12, 15 or 16 bytes, got ${size}`);
   }
 }

@@ -306,8 +306,8 @@ const endings: Readonly<Record<string, Check>> = {
 };
 
 /**
- * What every transport must do: messages arrive as they were sent, errors keep their text, pipelines
- * their order, and nothing under way is left hanging when something closes.
+ * What every transport must do: messages arrive as they were sent, errors keep their text,
+ * pipelines their order, and nothing under way is left hanging when something closes.
  */
 export function transportConformance(factory: TransportFactory): ConformanceCase[] {
   return Object.entries({ ...calls, ...snapshots, ...pipelines, ...endings }).map(
