@@ -313,23 +313,11 @@ export function appendReplied(
   fields: Partial<Pick<AppendEntriesResponse, 'term' | 'success' | 'lastLog' | 'noRetryBackoff'>>,
   sentAtMs = 0,
 ): Effects {
-  const { leadership, peer, epoch, round, prevIndex, first, last } = effect;
+  const { leadership, peer, epoch, round, prevIndex, commitIndex, first, last } = effect;
   const count = Math.max(0, last - first + 1);
   const reply = new AppendEntriesResponse({ term: leadership.term, success: true, ...fields });
-  const outcome = { reply };
-  const kind = 'appendReply';
-  const input = {
-    kind,
-    leadership,
-    peer,
-    epoch,
-    round,
-    prevIndex,
-    count,
-    sentAtMs,
-    outcome,
-  } as const;
-  return stepOfPeer(node, input);
+  const sent = { leadership, peer, epoch, round, prevIndex, commitIndex, count, sentAtMs };
+  return stepOfPeer(node, { kind: 'appendReply', ...sent, outcome: { reply } });
 }
 
 /** Answers a heartbeat that was sent. */
@@ -366,7 +354,7 @@ export function commitWith(node: NodeState, id: string, index: number, ms = 0): 
   const prevIndex = index - 1;
   stepOfPeer(node, { kind: 'appendSent', ...known, count: 1 });
   stepOfPeer(node, { kind: 'senderReady', ...known });
-  const answer = { kind: 'appendReply', ...known, prevIndex, count: 1 } as const;
-  const out = stepOfPeer(node, { ...answer, round: 0, sentAtMs: ms, outcome: { reply } });
+  const request = { ...known, prevIndex, count: 1, commitIndex: 0, round: 0, sentAtMs: ms };
+  const out = stepOfPeer(node, { kind: 'appendReply', ...request, outcome: { reply } });
   return posted(node, out, ms);
 }

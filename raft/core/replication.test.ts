@@ -163,7 +163,8 @@ describe('a peer that cannot be reached', () => {
   function failing(node: NodeState, request: EffectOf<'sendAppend'>): Effects {
     const { leadership, peer, epoch, round, prevIndex } = request;
     const input = { kind: 'appendReply', leadership, peer, epoch, round, prevIndex } as const;
-    return stepOfPeer(node, { ...input, count: 1, sentAtMs: 90, outcome: lost });
+    const more = { count: 1, commitIndex: 0, sentAtMs: 90, outcome: lost };
+    return stepOfPeer(node, { ...input, ...more });
   }
 
   function retried(node: NodeState, peer: Progress, out: Effects): EffectOf<'sendAppend'> {
