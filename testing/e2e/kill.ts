@@ -9,7 +9,7 @@ import { Workload } from './workload.ts';
 const SETTLE_LIMIT_MS = 60_000;
 /** Snapshots often, so that kills hit them as well. */
 const NODE_ARGS = [
-  ...['--snapshot-interval', '300', '--snapshot-threshold', '200', '--trailing-logs', '100'],
+  ...['--snapshot-interval', '300', '--snapshot-threshold', '50', '--trailing-logs', '20'],
 ];
 
 /** One node most of the time, two or all three now and then. */
@@ -77,8 +77,8 @@ await runCheck('kill -9', async () => {
           `round ${round} of ${rounds}: killed ${victims}; ${count} writes acknowledged, all there`,
         );
       }
-      const { acknowledged, reads } = workload;
-      summary = `${rounds} rounds, ${acknowledged.length} acknowledged writes, ${reads} linear reads`;
+      const { length } = workload.acknowledged;
+      summary = `${rounds} rounds, ${length} acknowledged writes, ${workload.reads} linear reads`;
     } finally {
       await workload.stop();
       await client.close();
