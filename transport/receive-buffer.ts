@@ -13,8 +13,6 @@ export class ReceiveBuffer {
   #bytes: Uint8Array = nothing;
   #start = 0;
   #end = 0;
-  /** Room behind `#end` is ours to write to; behind an adopted chunk it is not. */
-  #isOwn = false;
   readonly #scanner = new Scanner();
   /** How many values the scan under way is for; 0 when none is. */
   #scanned = 0;
@@ -30,10 +28,10 @@ export class ReceiveBuffer {
       this.#bytes = chunk;
       this.#start = 0;
       this.#end = chunk.length;
-      this.#isOwn = false;
       return;
     }
-    if (!this.#isOwn || this.#end + chunk.length > this.#bytes.length) this.#makeRoom(chunk.length);
+    // An adopted chunk ends where its bytes end, so nothing is ever written behind it.
+    if (this.#end + chunk.length > this.#bytes.length) this.#makeRoom(chunk.length);
     this.#bytes.set(chunk, this.#end);
     this.#end += chunk.length;
   }
@@ -92,6 +90,5 @@ export class ReceiveBuffer {
     this.#end = this.length;
     this.#start = 0;
     this.#bytes = room;
-    this.#isOwn = true;
   }
 }
