@@ -343,18 +343,21 @@ export function posted(node: NodeState, out: Effects, ms = 0): Effects {
   return step(node, theOnly(out, 'post').input, ms);
 }
 
-/** The leader's own disk and the server called `id` hold everything up to `index`: commits it. */
-export function commitWith(node: NodeState, id: string, index: number, ms = 0): Effects {
-  appended(node, index);
-  const peer = peerOf(node, id);
-  const { epoch } = peer;
+/** The server called `id` holds everything up to `index`; what that posts is performed. */
+export function heldBy(node: NodeState, id: string, index: number, ms = 0): Effects {
   const leadership = leadershipOf(node);
+  const peer = peerOf(node, id);
+  const known = { leadership, peer, epoch: peer.epoch };
   const reply = new AppendEntriesResponse({ term: leadership.term, success: true });
-  const known = { leadership, peer, epoch };
-  const prevIndex = index - 1;
   stepOfPeer(node, { kind: 'appendSent', ...known, count: 1 });
   stepOfPeer(node, { kind: 'senderReady', ...known });
-  const request = { ...known, prevIndex, count: 1, commitIndex: 0, round: 0, sentAtMs: ms };
-  const out = stepOfPeer(node, { kind: 'appendReply', ...request, outcome: { reply } });
-  return posted(node, out, ms);
+  const sent = { ...known, prevIndex: index - 1, count: 1, commitIndex: 0, round: 0, sentAtMs: ms };
+  const out = stepOfPeer(node, { kind: 'appendReply', ...sent, outcome: { reply } });
+  return only(out, 'post').length === 0 ? out : posted(node, out, ms);
+}
+
+/** The leader's own disk and the server called `id` hold everything up to `index`. */
+export function commitWith(node: NodeState, id: string, index: number, ms = 0): Effects {
+  appended(node, index);
+  return heldBy(node, id, index, ms);
 }
