@@ -12,6 +12,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     dangerouslyIgnoreUnhandledErrors: false,
+    // The rules are held by their own tests, `npm run coverage`; the simulator comes on top.
     coverage: {
       provider: 'v8',
       include: ['raft/core/**/*.ts'],
