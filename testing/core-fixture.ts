@@ -353,7 +353,12 @@ export function heldBy(node: NodeState, id: string, index: number, ms = 0): Effe
   stepOfPeer(node, { kind: 'senderReady', ...known });
   const sent = { ...known, prevIndex: index - 1, count: 1, commitIndex: 0, round: 0, sentAtMs: ms };
   const out = stepOfPeer(node, { kind: 'appendReply', ...sent, outcome: { reply } });
-  return only(out, 'post').length === 0 ? out : posted(node, out, ms);
+  for (const { input } of only(out, 'post')) {
+    const { list, timers } = step(node, input, ms);
+    out.list.push(...list);
+    out.timers.push(...timers);
+  }
+  return out;
 }
 
 /** The leader's own disk and the server called `id` hold everything up to `index`. */
