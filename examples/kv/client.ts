@@ -157,10 +157,12 @@ export class KvClient {
       signal?.throwIfAborted();
       const origin = this.#leader;
       let response: Dispatcher.ResponseData;
-      let text: string;
+      let text = '';
       try {
         response = await this.#request(origin, method, path, body);
-        text = await response.body.text();
+        // What a write was answered is of no interest, and reading it is not free.
+        if (method === 'PUT' && response.statusCode === 200) await response.body.dump();
+        else text = await response.body.text();
       } catch {
         await this.#tryAnother(origin);
         continue;

@@ -35,17 +35,19 @@ export interface Proposed extends Applied {
 
 const late = Symbol('late');
 
-/** What `work` comes to, or `late` after `limitMs`. */
-async function within<T>(work: PromiseLike<T>, limitMs: number): Promise<T | typeof late> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<typeof late>((resolve) => {
-    timer = setTimeout(resolve, limitMs, late);
+/** What becomes of a future, or `late` after `limitMs`. */
+function errorWithin(
+  future: Future<unknown>,
+  limitMs: number,
+): Promise<Error | null | typeof late> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, limitMs, late);
+    // It never rejects, as Go's Error() never panics.
+    void future.error().then((error) => {
+      clearTimeout(timer);
+      resolve(error);
+    });
   });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**
@@ -87,7 +89,7 @@ export async function asLeader<T>(
   kind: 'read' | 'change',
   future: Future<T>,
 ): Promise<T> {
-  const error = await within(future.error(), service.requestTimeoutMs);
+  const error = await errorWithin(future, service.requestTimeoutMs);
   if (error === late) {
     const outcome = kind === 'change' ? 'unknown' : undefined;
     throw unavailable(`no answer within ${service.requestTimeoutMs} ms`, outcome);
@@ -100,7 +102,7 @@ export async function asLeader<T>(
 /** Proposes a command and waits until it is applied here. */
 export async function propose(service: Service, url: string, command: Command): Promise<Proposed> {
   const future = service.raft.apply(encodeCommand(command), service.enqueueTimeoutMs);
-  const error = await within(future.error(), service.requestTimeoutMs);
+  const error = await errorWithin(future, service.requestTimeoutMs);
   if (error === late) {
     throw unavailable(`not applied within ${service.requestTimeoutMs} ms`, 'unknown');
   }
