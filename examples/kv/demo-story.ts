@@ -44,9 +44,11 @@ async function startNodes(stage: Stage, hadData: boolean): Promise<void> {
   const leader = await awaitLeader(stage, cluster.nodes.length);
   const tookMs = performance.now() - startMs;
   console.log(`  ${leader.id} leads in term ${leader.term}, ${shown(tookMs)} ms after the start`);
-  if (hadData) {
-    console.log(`  the data of an earlier run are there: ${shown(leader.records)} records`);
-  }
+  if (!hadData) return;
+  // A new leader may not have applied everything yet; a linear read waits until it has.
+  await stage.client.get('anything', stage.signal);
+  const { records } = await stage.client.status(stage.client.leader);
+  console.log(`  the data of an earlier run are there: ${shown(records)} records`);
 }
 
 /** Kills the leader, waits for the next one, and says how long nobody could write. */

@@ -57,8 +57,9 @@ describe('a node', () => {
     await joiner.printed('not a member yet');
     const founder = startProgram(main, argsOf('a', ['--bootstrap']));
     await founder.printed('added peer, starting replication');
-    const put = await fetch(`${urlOf('b')}/kv/k`, { method: 'PUT', body: 'by way of b' });
-    expect(put.status).toBe(200);
+    const put = () => fetch(`${urlOf('b')}/kv/k`, { method: 'PUT', body: 'by way of b' });
+    // Node b redirects once it has heard from a where a serves.
+    await expect.poll(async () => (await put()).status, { timeout: 30_000 }).toBe(200);
     const removed = await fetch(`${urlOf('a')}/members/b`, { method: 'DELETE' });
     expect(removed.status).toBe(200);
     for (const node of [founder, joiner]) node.signal('SIGTERM');
