@@ -10,7 +10,13 @@ import {
 } from './configuration.ts';
 import type { MainInput, Ticket } from './core/input.ts';
 import { describeNode } from './core/node.ts';
-import { asError, ErrRaftShutdown, ErrUnsupportedProtocol, RaftError } from './errors.ts';
+import {
+  asError,
+  ErrEnqueueTimeout,
+  ErrRaftShutdown,
+  ErrUnsupportedProtocol,
+  RaftError,
+} from './errors.ts';
 import type { FSM } from './fsm.ts';
 import {
   type ApplyFuture,
@@ -28,6 +34,7 @@ import type { LeaderInfo, LogInput, RaftNode } from './node.ts';
 import type { ObservationSink } from './observation.ts';
 import { EntryWaiter } from './runtime/effects.ts';
 import type { Waiter } from './runtime/ledger.ts';
+import { LinearReader } from './runtime/linear-reader.ts';
 import { EntryProposal } from './runtime/main-lane.ts';
 import { NodeRunner } from './runtime/node-runner.ts';
 import { statsOf } from './runtime/stats.ts';
@@ -111,33 +118,13 @@ export class Raft implements RaftNode {
    * once this node has proved its leadership after the call and the FSM has finished everything that
    * was committed at the call (thesis §6.4). Costs no log entry. Beyond Go.
    *
-   * @param timeout milliseconds for the whole, 0 to wait for ever; then `ErrEnqueueTimeout`
+   * @param timeout milliseconds for the whole, 0 to wait for ever; then `ERR_READ_TIMEOUT`
    */
   readIndex(timeout = 0): Future<number> {
     checkTimeout(timeout);
-    const { fsm, clock } = this.#runner;
     const future = new SettableFuture<number>();
-    const limit =
-      timeout > 0
-        ? clock.setTimer(timeout, () => {
-            future.fail(new RaftError('ERR_READ_TIMEOUT', `no quorum within ${timeout} ms`));
-          })
-        : null;
-    const done = (index: number): void => {
-      limit?.cancel();
-      future.succeed(index);
-    };
-    const fail = (error: Error): void => {
-      limit?.cancel();
-      future.fail(error);
-    };
-    const settle = (value: unknown): void => {
-      const index = Number(value);
-      const pending = fsm.untilFinished(index);
-      if (pending === undefined) done(index);
-      else pending.then(() => done(index), fail);
-    };
-    this.#ask({ settle, fail }, (ticket) => ({ kind: 'readIndex', ticket }));
+    const reader = new LinearReader(this.#runner, future, timeout);
+    this.#ask(reader, (ticket) => ({ kind: 'readIndex', ticket }));
     return future;
   }
 
@@ -371,6 +358,7 @@ export class Raft implements RaftNode {
   #ask(waiter: Waiter, input: (ticket: Ticket) => MainInput): void {
     const runner = this.#runner;
     if (runner.isStopped) waiter.fail(ErrRaftShutdown);
+    else if (runner.ledger.isFull) waiter.fail(ErrEnqueueTimeout);
     else runner.post(input(runner.ledger.open(waiter)));
   }
 }

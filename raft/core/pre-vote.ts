@@ -5,6 +5,7 @@ import type { Effects } from './effect.ts';
 import { type Candidacy, standForElection, Tally } from './election.ts';
 import type { Now, Outcome, Ticket } from './input.ts';
 import { lastEntryOf, type NodeState } from './node.ts';
+import { isStranger } from './request-vote.ts';
 import { followNewerTerm } from './term.ts';
 import { randomTimeoutMs } from './timeouts.ts';
 
@@ -121,7 +122,7 @@ function refusalOf(
   const from = candidate;
   const last = lastEntryOf(node);
   const prefix = 'rejecting pre-vote request since';
-  if (latest.servers.length > 0 && !inConfiguration(latest, id)) {
+  if (isStranger(node, request, !inConfiguration(latest, id))) {
     return { fields: { from }, message: `${prefix} node is not in configuration` };
   }
   if (node.leaderAddress !== '' && node.leaderAddress !== candidate) {
@@ -136,7 +137,7 @@ function refusalOf(
       message: `${prefix} our term is greater`,
     };
   }
-  if (latest.servers.length > 0 && !hasVote(latest, id)) {
+  if (isStranger(node, request, !hasVote(latest, id))) {
     return { fields: { from }, message: `${prefix} node is not a voter` };
   }
   if (last.term > request.lastLogTerm) {

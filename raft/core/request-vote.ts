@@ -28,12 +28,28 @@ function asked(node: NodeState, request: RequestVoteRequest): Asked {
 }
 
 /**
+ * True for a candidate that our configuration does not know, unless its log is ahead of ours: then our
+ * configuration may be the outdated one, and a cluster whose voters all refused would be stuck (thesis
+ * §4.1 grants such a vote). In Go the configuration alone decides.
+ */
+export function isStranger(
+  node: NodeState,
+  candidate: { readonly lastLogTerm: number; readonly lastLogIndex: number },
+  unknown: boolean,
+): boolean {
+  if (!unknown || node.configurations.latest.servers.length === 0) return false;
+  const last = lastEntryOf(node);
+  const { lastLogTerm: term, lastLogIndex: index } = candidate;
+  return !(term > last.term || (term === last.term && index > last.index));
+}
+
+/**
  * Checks that come before the term is looked at: whoever is not a member, or stands against a
  * leader that is alive, must not be able to raise anybody's term (thesis §4.2.3).
  */
 function mayDisturb(node: NodeState, { request, id, address }: Asked): boolean {
   const { latest } = node.configurations;
-  if (id !== '' && latest.servers.length > 0 && !inConfiguration(latest, id)) {
+  if (id !== '' && isStranger(node, request, !inConfiguration(latest, id))) {
     node.log.warn({ from: address }, 'rejecting vote request since node is not in configuration');
     return false;
   }
@@ -80,7 +96,7 @@ function isUpToDate(node: NodeState, { request, address }: Asked): boolean {
 function grants(node: NodeState, ask: Asked, now: Now, out: Effects): boolean {
   const { request, id, candidate, address } = ask;
   const { latest } = node.configurations;
-  if (id !== '' && latest.servers.length > 0 && !hasVote(latest, id)) {
+  if (id !== '' && isStranger(node, request, !hasVote(latest, id))) {
     node.log.warn({ from: address }, 'rejecting vote request since node is not a voter');
     return false;
   }

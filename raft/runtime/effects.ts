@@ -60,7 +60,9 @@ export class Performer {
   /** Performs a list of the main lane; a promise when something in it must be awaited. */
   perform(out: Effects): Promise<void> | undefined {
     for (const request of out.timers) this.#o.setTimer(request);
-    return this.#performFrom(out.list, 0);
+    let settled = out.list.length;
+    while (settled > 0 && !isDurableAt(out.list, settled - 1)) settled -= 1;
+    return this.#performFrom(out.list, 0, settled);
   }
 
   /** Performs a list without durable effects at once. */
@@ -71,14 +73,19 @@ export class Performer {
     }
   }
 
-  #performFrom(list: readonly Effect[], start: number): Promise<void> | undefined {
+  /** `settled` is where nothing durable is left: what the list has changed may be seen from there. */
+  #performFrom(list: readonly Effect[], start: number, settled: number): Promise<void> | undefined {
     for (let at = start; at < list.length; at += 1) {
+      if (this.#o.isStopped()) return undefined;
+      if (at === settled) this.#o.publish();
       const effect = list[at];
-      if (effect === undefined || this.#o.isStopped()) return undefined;
+      if (effect === undefined) return undefined;
       const pending = isDurable(effect) ? this.#await(list, at, effect) : this.#start(effect);
-      if (pending !== undefined) return pending.then(() => this.#performFrom(list, at + 1));
+      if (pending !== undefined) {
+        return pending.then(() => this.#performFrom(list, at + 1, settled));
+      }
     }
-    this.#o.publish();
+    if (settled === list.length && !this.#o.isStopped()) this.#o.publish();
     return undefined;
   }
 
@@ -235,6 +242,11 @@ export class Performer {
     else
       waiter?.fail(new RaftError('ERR_INTERNAL', `ticket ${ticket} cannot be bound to an entry`));
   }
+}
+
+function isDurableAt(list: readonly Effect[], at: number): boolean {
+  const effect = list[at];
+  return effect !== undefined && isDurable(effect);
 }
 
 /** A waiter whose future becomes the future of an entry. */

@@ -1,6 +1,7 @@
 import { assert } from '../../internal/assert.ts';
 import type { Clock } from '../../internal/clock.ts';
 import { isPromiseLike } from '../../internal/deferred.ts';
+import { HeldReader } from '../../internal/held-reader.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
 import { decodeConfiguration } from '../configuration-codec.ts';
 import { asError, ErrNothingNewToSnapshot, ErrRaftShutdown, RaftError } from '../errors.ts';
@@ -69,6 +70,7 @@ export class FsmLoop {
   #indexWaiters: IndexWaiter[] = [];
   #roomWaiters: (() => void)[] = [];
   #running = false;
+  #sliceStartMs = 0;
   #stopped: Error | null = null;
   #doneWaiters: (() => void)[] = [];
 
@@ -163,7 +165,7 @@ export class FsmLoop {
     try {
       // A turn of the micro-task queue: what is handed over in the same breath becomes one batch.
       await null;
-      let sliceStartMs = this.#o.clock.monotonicMs();
+      this.#sliceStartMs = this.#o.clock.monotonicMs();
       while (this.#stopped === null) {
         const errand = this.#errands.at(0);
         if (errand !== undefined && errand.after <= this.#finished) {
@@ -175,10 +177,7 @@ export class FsmLoop {
         } else {
           break;
         }
-        if (this.#o.clock.monotonicMs() - sliceStartMs >= SLICE_MS) {
-          await new Promise<void>((resume) => this.#o.clock.afterIO(resume));
-          sliceStartMs = this.#o.clock.monotonicMs();
-        }
+        if (this.#sliceIsOver()) await this.#yield();
       }
     } catch (error) {
       this.#stopped ??= asError(error);
@@ -187,6 +186,16 @@ export class FsmLoop {
       this.#running = false;
       for (const wake of this.#doneWaiters.splice(0)) wake();
     }
+  }
+
+  #sliceIsOver(): boolean {
+    return this.#o.clock.monotonicMs() - this.#sliceStartMs >= SLICE_MS;
+  }
+
+  /** Gives the turn away, so that heartbeats and reads are not held up (rule 14). */
+  async #yield(): Promise<void> {
+    await new Promise<void>((resume) => this.#o.clock.afterIO(resume));
+    this.#sliceStartMs = this.#o.clock.monotonicMs();
   }
 
   /** Applies the next batch; a promise when the store or the FSM needs time. */
@@ -239,11 +248,14 @@ export class FsmLoop {
     return undefined;
   }
 
-  /** Applies one by one, and stays synchronous as long as the FSM does. */
+  /**
+   * Applies one by one, and stays synchronous as long as the FSM does and its time slice lasts.
+   */
   #applyFrom(logs: readonly Log[], start: number): Promise<void> | undefined {
     for (let at = start; at < logs.length; at += 1) {
       const log = logs[at];
-      if (log === undefined) break;
+      if (log === undefined || this.#stopped !== null) break;
+      if (this.#sliceIsOver()) return this.#yield().then(() => this.#applyFrom(logs, at));
       const response = this.#applyOne(log);
       if (isPromiseLike(response)) {
         return Promise.resolve(response).then((value) => {
@@ -310,8 +322,9 @@ function isConfiguration(log: Log): boolean {
 
 /** Gives an opened snapshot to an FSM. Go: `fsmRestoreAndMeasure`. */
 export async function restoreFsm(fsm: FSM, { meta, reader }: OpenSnapshot): Promise<void> {
+  const held = new HeldReader(reader);
   try {
-    await fsm.restore(reader);
+    await fsm.restore(held);
   } catch (error) {
     const cause = asError(error);
     throw new RaftError(
@@ -319,5 +332,7 @@ export async function restoreFsm(fsm: FSM, { meta, reader }: OpenSnapshot): Prom
       `failed to restore snapshot ${meta.id}: ${cause.message}`,
       { cause },
     );
+  } finally {
+    await held.release();
   }
 }

@@ -1,8 +1,10 @@
 import { utf8ToString } from '../../internal/bytes.ts';
 import type { Channel } from '../../internal/channel.ts';
-import type { MainInput } from '../core/input.ts';
+import { HeldReader } from '../../internal/held-reader.ts';
+import type { MainInput, Ticket } from '../core/input.ts';
 import type { NodeState } from '../core/node.ts';
-import { ErrUnsupportedProtocol, RaftError } from '../errors.ts';
+import { asError, ErrUnsupportedProtocol, RaftError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
 import {
   AppendEntriesRequest,
   AppendEntriesResponse,
@@ -30,23 +32,39 @@ export interface InboundOptions {
   readonly published: () => Published;
   readonly nowMs: () => number;
   readonly post: (input: MainInput) => void;
+  /** A promise while the main lane has as many inputs waiting as it may. */
+  readonly untilRoom: () => Promise<void> | undefined;
   readonly isStopped: () => boolean;
 }
 
 /** An RPC as somebody who waits for an answer. */
 class RpcWaiter implements Waiter {
   readonly #rpc: RPC;
+  readonly #log: Logger;
+  readonly #letGo: () => void;
 
-  constructor(rpc: RPC) {
+  /** `letGo` is called when the answer is known: nothing more of the request is wanted. */
+  constructor(rpc: RPC, log: Logger, letGo: () => void) {
     this.#rpc = rpc;
+    this.#log = log;
+    this.#letGo = letGo;
   }
 
   settle(value: unknown): void {
-    this.#rpc.respond(value as RPCReply, null);
+    this.#respond(value as RPCReply, null);
   }
 
   fail(error: Error): void {
-    this.#rpc.respond(null, error);
+    this.#respond(null, error);
+  }
+
+  #respond(reply: RPCReply | null, error: Error | null): void {
+    try {
+      this.#letGo();
+      this.#rpc.respond(reply, error);
+    } catch (thrown) {
+      this.#log.error({ error: asError(thrown) }, 'failed to respond');
+    }
   }
 }
 
@@ -68,6 +86,8 @@ export class Inbound {
         this.take(more.value);
       }
       if (this.#o.isStopped()) return;
+      const crowded = this.#o.untilRoom();
+      if (crowded !== undefined) await crowded;
     }
   }
 
@@ -79,17 +99,20 @@ export class Inbound {
     const version = command.rpcHeader.protocolVersion;
     const oldest = Math.max(ProtocolVersionMin, this.#o.node.config.protocolVersion - 1);
     if (version < oldest || version > ProtocolVersionMax) {
+      if (rpc.reader !== null) void new HeldReader(rpc.reader).release();
       rpc.respond(null, ErrUnsupportedProtocol);
       return;
     }
-    const ticket = this.#o.ledger.open(new RpcWaiter(rpc));
+    const { receiver, node } = this.#o;
+    const waiter = new RpcWaiter(rpc, node.log, () => receiver.release(ticket));
+    const ticket: Ticket = this.#o.ledger.open(waiter);
     const input = inputOf(command, ticket);
     if (input === null) {
-      this.#o.node.log.error({ command: typeof command }, 'got unexpected command');
+      node.log.error({ command: typeof command }, 'got unexpected command');
       this.#o.ledger.fail(ticket, new RaftError('ERR_UNEXPECTED_COMMAND', 'unexpected command'));
       return;
     }
-    if (rpc.reader !== null) this.#o.receiver.expect(ticket, rpc.reader);
+    if (rpc.reader !== null) receiver.expect(ticket, rpc.reader);
     this.#o.post(input);
   }
 

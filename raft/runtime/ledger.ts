@@ -11,6 +11,9 @@ export interface Waiter {
   fail(error: Error): void;
 }
 
+/** Callers that may wait for an answer at a time. */
+const MAX_WAITERS = 65_536;
+
 /** Who stands behind each ticket. A ticket is answered once and then forgotten. */
 export class Ledger {
   readonly #waiters = new Map<Ticket, Waiter>();
@@ -19,6 +22,11 @@ export class Ledger {
   /** How many wait. */
   get size(): number {
     return this.#waiters.size;
+  }
+
+  /** True when so many wait that no further caller should. */
+  get isFull(): boolean {
+    return this.#waiters.size >= MAX_WAITERS;
   }
 
   open(waiter: Waiter): Ticket {

@@ -5,6 +5,7 @@ import { Effects } from '../core/effect.ts';
 import type { MainInput, Proposal } from '../core/input.ts';
 import { acceptsConfigurationChange } from '../core/membership.ts';
 import type { NodeState } from '../core/node.ts';
+import type { TimerName } from '../core/timeouts.ts';
 import { asError } from '../errors.ts';
 import type { EntryFuture } from '../future.ts';
 import type { LogType } from '../log.ts';
@@ -51,6 +52,8 @@ export interface ChangeRequest extends Guest {
 /** Entries that one loop turn makes of what was proposed; the rest goes into the next. */
 const MAX_BATCH_ENTRIES = 4096;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+/** Inputs that may wait before the network is made to wait. */
+const MAX_INBOX = 1024;
 /** AppendEntries requests that one write to the disk may fold (rule 16). */
 const MAX_FOLDED_REQUESTS = 64;
 
@@ -61,6 +64,8 @@ export interface MainLaneOptions {
   readonly performer: Performer;
   /** False while the leader has as much in flight as it may (rule 14). */
   readonly hasRoom: () => boolean;
+  /** True when a timer that rang is still believed; takes the ring. */
+  readonly takeRing: (timer: TimerName) => boolean;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -78,6 +83,9 @@ export class MainLane {
   #turnScheduled = false;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
+  #roomWaiters: (() => void)[] = [];
+  /** Proposals that are between the waiting room and the ledger. */
+  #inHand: readonly EntryProposal[] = [];
 
   constructor(options: MainLaneOptions) {
     this.#o = options;
@@ -104,7 +112,15 @@ export class MainLane {
 
   /** Takes a wish to change the configuration; it waits until the change before it is committed. */
   proposeChange(request: ChangeRequest): void {
-    if (this.#changes.enter(request)) this.#schedule();
+    if (!this.#changes.enter(request)) return;
+    if (this.#busy) this.#changes.watchDeadlines();
+    this.#schedule();
+  }
+
+  /** A promise while more inputs wait than the lane should be sent; back-pressure for the network. */
+  untilRoom(): Promise<void> | undefined {
+    if (this.#inbox.length <= MAX_INBOX || this.#stopped) return undefined;
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
   /** There may be room for waiting proposals again. */
@@ -118,6 +134,7 @@ export class MainLane {
     this.#proposals.refuseAll(reason);
     this.#changes.refuseAll(reason);
     this.#inbox.clear();
+    for (const wake of this.#roomWaiters.splice(0)) wake();
     if (!this.#busy) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
@@ -132,7 +149,8 @@ export class MainLane {
   }
 
   #pump(): void {
-    if (this.#busy || this.#stopped) {
+    if (this.#stopped) return;
+    if (this.#busy) {
       this.#proposals.watchDeadlines();
       return;
     }
@@ -142,6 +160,7 @@ export class MainLane {
         const out = this.#stepNext();
         if (out === undefined) break;
         const pending = this.#o.performer.perform(out);
+        this.#inHand = [];
         if (pending !== undefined) {
           this.#proposals.watchDeadlines();
           this.#changes.watchDeadlines();
@@ -166,9 +185,13 @@ export class MainLane {
     this.#pump();
   }
 
-  #fail(error: unknown): void {
+  #fail(thrown: unknown): void {
+    const error = asError(thrown);
     this.#becomeIdle();
-    this.#o.onFatal(asError(error));
+    this.#o.onFatal(error);
+    // Some of them may be on their way to the disk.
+    for (const { future } of this.#inHand) future.lost(error);
+    this.#inHand = [];
   }
 
   #becomeIdle(): void {
@@ -178,7 +201,7 @@ export class MainLane {
 
   /** One step, or several neighbouring AppendEntries folded into one list; undefined when idle. */
   #stepNext(): Effects | undefined {
-    const input = this.#inbox.shift() ?? this.#admitChange() ?? this.#admitProposals();
+    const input = this.#nextInput();
     if (input === undefined) return undefined;
     const out = new Effects();
     this.#step(input, out);
@@ -190,6 +213,17 @@ export class MainLane {
       this.#step(next, out);
     }
     return out;
+  }
+
+  #nextInput(): MainInput | undefined {
+    for (let input = this.#inbox.shift(); input !== undefined; input = this.#inbox.shift()) {
+      if (this.#roomWaiters.length > 0 && this.#inbox.length <= MAX_INBOX) {
+        for (const wake of this.#roomWaiters.splice(0)) wake();
+      }
+      // A timer that was set anew or cancelled after it rang has nothing to say any more.
+      if (input.kind !== 'timer' || this.#o.takeRing(input.timer)) return input;
+    }
+    return this.#admitChange() ?? this.#admitProposals();
   }
 
   #step(input: MainInput, out: Effects): void {
@@ -218,6 +252,8 @@ export class MainLane {
       batch.push(proposal);
       bytes += proposal.sizeBytes;
     }
-    return batch.length === 0 ? undefined : { kind: 'propose', proposals: batch };
+    if (batch.length === 0) return undefined;
+    this.#inHand = batch;
+    return { kind: 'propose', proposals: batch };
   }
 }

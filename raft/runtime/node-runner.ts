@@ -97,7 +97,9 @@ export class NodeRunner {
       trans: parts.trans,
       fsm: this.fsm,
       entries: this.#entries,
+      clock: this.clock,
       log: this.log,
+      silenceLimitMs: diskLimitMs(parts.config),
     });
     this.#lanes = new PeerLanes(node, () => this.#performer);
     this.#peers = this.#newPeerSenders();
@@ -107,6 +109,7 @@ export class NodeRunner {
       clock: this.clock,
       performer: this.#performer,
       hasRoom: () => this.#hasRoom(),
+      takeRing: (timer) => this.#timers.takeRing(timer),
       onFatal: this.fail,
     });
     this.snapshots = this.#newSnapshotLoop();
@@ -162,8 +165,8 @@ export class NodeRunner {
   readonly fail = (error: Error): void => {
     if (this.#stopped) return;
     this.#fatal = error;
-    this.log.error({ error }, 'node has failed and stops');
     this.#stopSoon();
+    this.#attempt(() => this.log.error({ error }, 'node has failed and stops'));
   };
 
   /**
@@ -184,6 +187,7 @@ export class NodeRunner {
       published: () => this.#published,
       nowMs: this.#nowMs,
       post: this.post,
+      untilRoom: () => this.main.untilRoom(),
       isStopped: this.#isStopped,
     });
     trans.setHeartbeatHandler((rpc) => inbound.take(rpc));
@@ -250,7 +254,7 @@ export class NodeRunner {
       },
       observe: (data) => this.#observe(data),
       leadershipChanged: (isLeader) => this.#leadershipChanged(isLeader),
-      shutdownSelf: () => this.#stopSoon(),
+      shutdownSelf: () => this.#stopWhenApplied(),
       fatal: this.fail,
       isStopped: this.#isStopped,
     });
@@ -312,57 +316,77 @@ export class NodeRunner {
 
   #stopSoon(): void {
     this.shutdown().catch((error: unknown) => {
-      this.log.error({ error: asError(error) }, 'shutdown did not end well');
+      this.#attempt(() => this.log.error({ error: asError(error) }, 'shutdown did not end well'));
     });
+  }
+
+  /** Stops once the FSM has finished what is committed: the caller of a removal wants its answer. */
+  #stopWhenApplied(): void {
+    const pending = this.fsm.untilFinished(this.node.lastApplied);
+    if (pending === undefined) return this.#stopSoon();
+    const limit = this.clock.setTimer(SHUTDOWN_LIMIT_MS, () => this.#stopSoon());
+    const stop = (): void => {
+      limit.cancel();
+      this.#stopSoon();
+    };
+    pending.then(stop, stop);
+  }
+
+  /** Runs code of others during a shutdown, which nothing they throw may stop. */
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fatal ??= asError(error);
+    }
   }
 
   async #stop(): Promise<void> {
     const { trans } = this.parts;
+    this.#stopped = true;
+    const reason = this.#fatal ?? ErrRaftShutdown;
+    this.#writer.close(reason);
     this.#timers.close();
     if (this.#fatal !== null) this.#inFlight.failAfter(0, this.#fatal);
-    const out = new Effects();
-    stepMain(
-      this.node,
-      { kind: 'shutdown' },
-      { ms: this.#nowMs(), wall: this.clock.wallTime() },
-      out,
-    );
-    this.#performer.performNow(out);
-    this.#stopped = true;
+    this.#attempt(() => this.#stepShutdown());
     this.#published = { ...published(this.node), role: RaftState.Shutdown };
-
-    trans.setHeartbeatHandler(null);
+    this.#attempt(() => trans.setHeartbeatHandler(null));
     this.#receiver.stop();
     this.#peers.close();
-    if (this.#fatal !== null) this.#writer.close(this.#fatal);
-    const lanes = Promise.all([
-      this.main.stop(ErrRaftShutdown),
-      this.fsm.stop(ErrRaftShutdown),
-      this.snapshots.stop(),
+    const ends = new Map<string, Promise<unknown>>([
+      ['a write to a store', this.#writer.idle()],
+      ['the main lane', this.main.stop(reason)],
+      ['the FSM', this.fsm.stop(reason)],
+      ['a snapshot', this.snapshots.stop()],
     ]);
-    this.ledger.failAll(ErrRaftShutdown);
-    this.#inFlight.failAfter(0, ErrRaftShutdown);
-    try {
-      await this.#untilWritten();
-      await lanes;
-    } finally {
-      this.#writer.close(ErrRaftShutdown);
-      if (supportsClose(trans)) await trans.close();
-    }
+    this.ledger.failAll(reason);
+    this.#inFlight.failAfter(0, reason);
+    if (supportsClose(trans)) ends.set('the transport', (async () => trans.close())());
+    await this.#untilEnded(ends);
   }
 
-  /** Waits for the write that is under way, but not for ever. */
-  async #untilWritten(): Promise<void> {
+  #stepShutdown(): void {
+    const out = new Effects();
+    const now = { ms: this.#nowMs(), wall: this.clock.wallTime() };
+    stepMain(this.node, { kind: 'shutdown' }, now, out);
+    this.#performer.performNow(out);
+  }
+
+  /** Waits for all, but not for ever: what is still under way at the limit is named. */
+  async #untilEnded(ends: Map<string, Promise<unknown>>): Promise<void> {
     let limit = { cancel(): void {} };
     const late = new Promise<never>((_, reject) => {
       limit = this.clock.setTimer(SHUTDOWN_LIMIT_MS, () => {
-        const what = this.#writer.activeWrite ?? 'a write';
-        const text = `${what} was still under way ${SHUTDOWN_LIMIT_MS} ms after the shutdown`;
+        const text = `${[...ends.keys()].join(', ')} did not end within ${SHUTDOWN_LIMIT_MS} ms`;
         reject(new RaftError('ERR_SHUTDOWN_INCOMPLETE', text));
       });
     });
+    const all = [...ends].map(async ([what, end]) => {
+      await end;
+      ends.delete(what);
+    });
     try {
-      await Promise.race([this.#writer.idle(), late]);
+      await Promise.race([Promise.all(all), late]);
     } finally {
       limit.cancel();
     }

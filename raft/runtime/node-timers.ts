@@ -15,6 +15,8 @@ export class NodeTimers {
   readonly #board: TimerBoard<TimerName | PeerTimerKey>;
   readonly #post: (input: MainInput) => void;
   readonly #stepPeer: (input: PeerInput) => void;
+  /** Rang, and lie in the main lane's inbox. */
+  readonly #rung = new Set<TimerName>();
   readonly #keys = new WeakMap<Progress, Map<PeerTimerName, PeerTimerKey>>();
 
   constructor(
@@ -42,8 +44,19 @@ export class NodeTimers {
       return;
     }
     const { timer } = request;
+    this.#rung.delete(timer);
     if (delayMs === null) this.#board.cancel(timer);
-    else this.#board.set(timer, delayMs, () => this.#post({ kind: 'timer', timer }));
+    else {
+      this.#board.set(timer, delayMs, () => {
+        this.#rung.add(timer);
+        this.#post({ kind: 'timer', timer });
+      });
+    }
+  }
+
+  /** True when `timer` rang and was neither set nor cancelled since; it is then taken as heard. */
+  takeRing(timer: TimerName): boolean {
+    return this.#rung.delete(timer);
   }
 
   /** Cancels all of them for good. */

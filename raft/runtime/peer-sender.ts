@@ -1,4 +1,5 @@
 import { isPromiseLike } from '../../internal/deferred.ts';
+import { HeldReader } from '../../internal/held-reader.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
 import { encodeConfiguration, encodePeers } from '../configuration-codec.ts';
 import type { StartedEffect } from '../core/effect.ts';
@@ -261,13 +262,13 @@ export class PeerSenders {
         sentAtMs,
         outcome,
       });
-    let reader: AsyncIterable<Uint8Array> | null = null;
+    let reader: HeldReader | null = null;
     try {
       const newest = (await snaps.list())[0];
       if (newest === undefined) throw new RaftError('ERR_NO_SNAPSHOT', 'no snapshots found');
       node.log.info({ id: newest.id }, 'opening snapshot');
       const opened = await snaps.open(newest.id);
-      reader = opened.reader;
+      reader = new HeldReader(opened.reader);
       const { meta } = opened;
       index = meta.index;
       if (!this.#isCurrent(effect)) return;
@@ -290,22 +291,12 @@ export class PeerSenders {
     } catch (error) {
       answered({ error: asError(error) });
     } finally {
-      await abandon(reader);
+      await reader?.release();
     }
   }
 }
 
-/** Lets go of a reader that may not have been read to its end. */
-async function abandon(reader: AsyncIterable<Uint8Array> | null): Promise<void> {
-  try {
-    await reader?.[Symbol.asyncIterator]().return?.();
-  } catch {
-    // It was being thrown away: what it still had to say does not matter.
-  }
-}
-
+/** The requests in it fail by themselves; what closing has to say interests nobody. */
 function closeQuietly(pipeline: AppendPipeline): void {
-  pipeline.close().catch(() => {
-    // The requests in it fail by themselves; there is nothing else to close.
-  });
+  void outcomeOf(() => pipeline.close());
 }

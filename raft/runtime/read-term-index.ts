@@ -1,5 +1,5 @@
 import { TermIndex, type TermRun } from '../core/term-index.ts';
-import { ErrLogNotFound } from '../errors.ts';
+import { ErrLogNotFound, RaftError } from '../errors.ts';
 import type { LogStore } from '../log.ts';
 
 /** The term of a stored entry, undefined when there is none. */
@@ -57,6 +57,16 @@ async function startOfRange(read: ReadTerm, missing: number, last: number): Prom
   return there;
 }
 
+/** The term of an entry that must be there: a log with a hole must not be taken for a shorter one. */
+async function present(read: ReadTerm, index: number, last: number): Promise<number> {
+  const term = await read(index);
+  if (term !== undefined) return term;
+  throw new RaftError(
+    'ERR_STATE_DAMAGED',
+    `the log has no entry ${index}, although it goes on to ${last}`,
+  );
+}
+
 /** Adds the runs of a range without holes, oldest first. */
 async function addRuns(
   read: ReadTerm,
@@ -65,16 +75,13 @@ async function addRuns(
   runs: TermRun[],
 ): Promise<void> {
   let start = first;
-  const lastTerm = await read(last);
+  const lastTerm = await present(read, last, last);
   while (start <= last) {
-    const term = await read(start);
-    if (term === undefined || lastTerm === undefined) return;
-    let [inside, beyond] = [start, last + 1];
-    if (term === lastTerm) inside = last;
-    else beyond = last;
-    while (term !== lastTerm && beyond - inside > 1) {
+    const term = await present(read, start, last);
+    let [inside, beyond] = term === lastTerm ? [last, last + 1] : [start, last];
+    while (beyond - inside > 1) {
       const middle = Math.floor((inside + beyond) / 2);
-      if ((await read(middle)) === term) inside = middle;
+      if ((await present(read, middle, last)) === term) inside = middle;
       else beyond = middle;
     }
     runs.push({ first: start, last: inside, term });

@@ -62,6 +62,7 @@ export class SnapshotLoop {
   readonly #o: SnapshotLoopOptions;
   #timer: TimerHandle | null = null;
   #tail: Promise<void> = Promise.resolve();
+  readonly #asked = new Set<TakenSnapshot>();
   #stopped = false;
 
   constructor(options: SnapshotLoopOptions) {
@@ -79,6 +80,7 @@ export class SnapshotLoop {
       future.fail(ErrRaftShutdown);
       return future;
     }
+    this.#asked.add(future);
     this.#enqueue(async () => {
       try {
         const id = await this.#takeSnapshot();
@@ -87,6 +89,7 @@ export class SnapshotLoop {
         this.#o.log.error({ error: asError(error) }, 'failed to take snapshot');
         future.fail(asError(error));
       }
+      this.#asked.delete(future);
     });
     return future;
   }
@@ -96,6 +99,7 @@ export class SnapshotLoop {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#timer = null;
+    for (const future of this.#asked) future.fail(ErrRaftShutdown);
     await this.#tail;
   }
 

@@ -39,6 +39,10 @@ function damaged(text: string): RaftError {
   return new RaftError('ERR_STATE_DAMAGED', text);
 }
 
+function missing(index: number, last: number): RaftError {
+  return damaged(`the log has no entry ${index}, although it goes on to ${last}`);
+}
+
 /**
  * Reads what a node was when it last stopped, and makes it durable before it is used (rule 5): a kill
  * can leave writes that are visible and not synced. Go: the first half of `NewRaft`.
@@ -184,6 +188,7 @@ async function readConfigurations(
   const first = Math.max((snapshot?.index ?? 0) + 1, terms.firstIndex);
   for (let index = first; index <= terms.lastIndex; ) {
     const entries = await readSome(logs, index, terms.lastIndex);
+    if (entries.length === 0) throw missing(index, terms.lastIndex);
     for (const entry of entries) note(found, entry, self);
     index += entries.length;
   }
@@ -197,7 +202,7 @@ async function readSome(logs: LogStore, first: number, last: number): Promise<re
     return [await logs.getLog(first)];
   } catch (error) {
     if (error !== ErrLogNotFound) throw error;
-    throw damaged(`the log has no entry ${first}, although it goes on to ${last}`);
+    throw missing(first, last);
   }
 }
 

@@ -236,8 +236,8 @@ export class StoreWriter {
     } else {
       this.#finish(job);
     }
-    this.#wakeIdle();
     this.#next();
+    this.#wakeIdle();
   }
 
   #finish(job: Job): void {

@@ -24,6 +24,7 @@ export class WaitingRoom<T extends Guest> {
   readonly #guests = new RingBuffer<T>();
   #bytes = 0;
   #sweep: TimerHandle | null = null;
+  #sweepAtMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -61,13 +62,14 @@ export class WaitingRoom<T extends Guest> {
 
   /** Call when guests stay behind: makes sure that their deadlines are looked at. */
   watchDeadlines(): void {
-    if (this.#sweep !== null) return;
     let earliestMs = 0;
     for (let i = 0; i < this.#guests.length; i += 1) {
       const deadlineMs = this.#guests.at(i)?.deadlineMs ?? 0;
       if (deadlineMs > 0 && (earliestMs === 0 || deadlineMs < earliestMs)) earliestMs = deadlineMs;
     }
-    if (earliestMs === 0) return;
+    if (earliestMs === 0 || (this.#sweep !== null && this.#sweepAtMs <= earliestMs)) return;
+    this.#sweep?.cancel();
+    this.#sweepAtMs = earliestMs;
     this.#sweep = this.#clock.setTimer(earliestMs - this.#clock.monotonicMs(), () => {
       this.#sweep = null;
       this.#refuseLate();
