@@ -27,6 +27,8 @@ export interface Profile {
   readonly batchingFSM: boolean;
   /** How long the FSM takes for a command; 0 applies at once. */
   readonly applyMs: number;
+  /** Clients add and remove servers. */
+  readonly memberChanges: boolean;
   /** Milliseconds between the wishes of clients, at most. */
   readonly workEveryMs: number;
 }
@@ -62,6 +64,7 @@ export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
     ),
     batchingFSM: random.next() < 0.5,
     applyMs: pick(random, 0, 0, 0.5),
+    memberChanges: random.next() < 0.7,
     workEveryMs: pick(random, 10, 30, 60),
   };
   return { ...drawn, ...fixed };

@@ -35,6 +35,7 @@ const weights: readonly (readonly [Wish, number])[] = [
   ['remove', 2],
 ];
 const totalWeight = weights.reduce((sum, [, weight]) => sum + weight, 0);
+const memberChanges: ReadonlySet<Wish> = new Set(['add-voter', 'add-nonvoter', 'demote', 'remove']);
 
 const KEYS = 12;
 const MAX_BURST = 12;
@@ -99,12 +100,18 @@ export class Workload {
     const leader = this.#cluster.someLeader(this.#random);
     const node = this.#random.next() < 0.9 ? (leader ?? anyone) : anyone;
     if (node === undefined) return;
+    const wish = this.#drawWish();
+    this.#inside(node, (raft) => this.#ask(node, raft, wish));
+  }
+
+  #drawWish(): Wish {
     let at = this.#random.next() * totalWeight;
-    const wish = weights.find(([, weight]) => {
+    const [wish] = weights.find(([, weight]) => {
       at -= weight;
       return at < 0;
-    });
-    this.#inside(node, (raft) => this.#ask(node, raft, wish?.[0] ?? 'apply'));
+    }) ?? ['apply'];
+    const { profile } = this.#cluster.world;
+    return memberChanges.has(wish) && !profile.memberChanges ? 'apply' : wish;
   }
 
   /** Runs `act` within the node's process, if it can be asked by then. */

@@ -1,0 +1,56 @@
+import { utf8 } from '../../../internal/bytes.ts';
+import { type Random, randomInteger } from '../../../internal/random.ts';
+import type { SimCluster } from '../cluster.ts';
+import type { SimNode } from '../sim-node.ts';
+
+/** Nobody hears of the node, and the node hears of nobody. */
+function isolate(cluster: SimCluster, node: SimNode): void {
+  for (const { address } of cluster.nodes) {
+    cluster.world.network.cut(node.address, address);
+    cluster.world.network.cut(address, node.address);
+  }
+}
+
+/**
+ * Three times the leader is cut off just as it gets many commands, which nobody else will ever see;
+ * it comes back when the others have gone on without it.
+ */
+export function orphanLongSuffixes(cluster: SimCluster, random: Random): void {
+  const { scheduler, network } = cluster.world;
+  const cutOff = (round: number): void => {
+    const leader = cluster.someLeader(random);
+    if (leader === undefined) return;
+    isolate(cluster, leader);
+    const orphans = randomInteger(random, 5, 80);
+    leader.process?.deliver(1, () => {
+      for (let i = 0; i < orphans; i += 1) leader.raft?.apply(utf8(`orphan${i}=${round}`));
+    });
+    scheduler.schedule(400, () => network.heal());
+  };
+  for (const round of [1, 2, 3]) scheduler.schedule(500 * round, () => cutOff(round));
+}
+
+/**
+ * Two servers are cut off, and all others restarted, so that nothing is in memory. Then the one comes
+ * back and is fed from the disk, and while it is, the other brings the newer term in which it stood
+ * all the while: the leader is deposed while it reads.
+ */
+export function deposeWhileReading(cluster: SimCluster, random: Random): void {
+  const { scheduler, network } = cluster.world;
+  const act = (): void => {
+    const [hungry, rival] = cluster.nodes.filter(({ isLeader }) => !isLeader);
+    if (hungry === undefined || rival === undefined) return;
+    isolate(cluster, hungry);
+    isolate(cluster, rival);
+    scheduler.schedule(400, () => {
+      const others = cluster.nodes.filter((node) => node !== hungry && node !== rival);
+      for (const node of others) cluster.crash(node, 'kill', 1);
+    });
+    scheduler.schedule(900, () => {
+      network.heal();
+      isolate(cluster, rival);
+    });
+    scheduler.schedule(900 + randomInteger(random, 20, 200), () => network.heal());
+  };
+  for (const round of [0, 1, 2]) scheduler.schedule(400 + 1200 * round, act);
+}
