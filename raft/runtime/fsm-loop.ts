@@ -333,6 +333,6 @@ export async function restoreFsm(fsm: FSM, { meta, reader }: OpenSnapshot): Prom
       { cause },
     );
   } finally {
-    await held.release();
+    void held.release();
   }
 }

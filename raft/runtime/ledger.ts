@@ -50,11 +50,19 @@ export class Ledger {
     this.take(ticket)?.fail(error);
   }
 
-  /** Fails everybody who still waits. */
+  /** Fails everybody who still waits, also those behind one that throws; throws what it threw. */
   failAll(error: Error): void {
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
-    for (const waiter of waiters) waiter.fail(error);
+    const thrown: unknown[] = [];
+    for (const waiter of waiters) {
+      try {
+        waiter.fail(error);
+      } catch (fault) {
+        thrown.push(fault);
+      }
+    }
+    if (thrown.length > 0) throw thrown[0];
   }
 }
 

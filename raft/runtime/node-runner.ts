@@ -359,7 +359,7 @@ export class NodeRunner {
       ['the FSM', this.fsm.stop(reason)],
       ['a snapshot', this.snapshots.stop()],
     ]);
-    this.ledger.failAll(reason);
+    this.#attempt(() => this.ledger.failAll(reason));
     this.#inFlight.failAfter(0, reason);
     if (supportsClose(trans)) ends.set('the transport', (async () => trans.close())());
     await this.#untilEnded(ends);

@@ -291,7 +291,7 @@ export class PeerSenders {
     } catch (error) {
       answered({ error: asError(error) });
     } finally {
-      await reader?.release();
+      void reader?.release();
     }
   }
 }
