@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -175,7 +175,9 @@ export class Cluster {
       ...nodeArgs,
       ...extraArgs,
     ];
-    const child = spawn(process.execPath, args, { stdio: ['pipe', log, log] });
+    // A group of its own: Ctrl-C on the terminal is for the parent, which stops its nodes in order.
+    const options = { detached: true, stdio: ['pipe', log, log] } satisfies SpawnOptions;
+    const child = spawn(process.execPath, args, options);
     closeSync(log);
     this.#watch(id, child);
   }

@@ -159,8 +159,10 @@ export async function playDemo(
   const origins = cluster.nodes.map(({ id }) => cluster.url(id));
   const client = new KvClient(origins, { connections: 4 });
   const loadClient = new KvClient(origins, { connections: IN_FLIGHT });
+  // When one step fails, the others must not go on trying.
+  const over = new AbortController();
   try {
-    const stage = { cluster, origins, client, signal };
+    const stage = { cluster, origins, client, signal: AbortSignal.any([signal, over.signal]) };
     await startNodes(stage, hadData);
     const records = await readCities(options.limit);
     console.log(
@@ -171,6 +173,7 @@ export async function playDemo(
     const restarted = await loadAndKill(stage, load);
     return await judge(stage, load, restarted);
   } finally {
+    over.abort();
     await Promise.all([client.close(), loadClient.close()]);
   }
 }

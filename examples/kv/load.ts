@@ -9,6 +9,8 @@ export interface KvRecord {
 /** How many writes are under way at the same time. */
 export const IN_FLIGHT = 64;
 
+const STALL_LIMIT_MS = 60_000;
+
 interface Waiter {
   readonly count: number;
   readonly reached: () => void;
@@ -51,10 +53,27 @@ export class Load {
     return new Promise((reached) => this.#waiters.push({ count, reached }));
   }
 
-  /** Writes everything, {@link IN_FLIGHT} records at a time. @throws when `signal` says so */
+  /**
+   * Writes everything, {@link IN_FLIGHT} records at a time.
+   *
+   * @throws when `signal` says so, or when nothing is acknowledged for a minute
+   */
   async run(signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
-    await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#work(signal)));
+    const stalled = new AbortController();
+    let lastCount = 0;
+    const watchdog = setInterval(() => {
+      if (this.#count === lastCount) {
+        stalled.abort(new Error(`no write was acknowledged for ${STALL_LIMIT_MS / 1000} s`));
+      }
+      lastCount = this.#count;
+    }, STALL_LIMIT_MS);
+    try {
+      const either = AbortSignal.any([signal, stalled.signal]);
+      await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#work(either)));
+    } finally {
+      clearInterval(watchdog);
+    }
     this.#elapsedMs = performance.now() - startMs;
   }
 

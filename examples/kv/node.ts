@@ -156,7 +156,9 @@ async function start(options: NodeOptions, logger: Logger, closers: Closers): Pr
     probe,
   };
   const stopped = watch(service, closers);
-  void publishWhenLeading(service);
+  publishWhenLeading(service).catch((error: unknown) => {
+    logger.error({ error: asError(error).message }, 'cannot tell where this node serves HTTP');
+  });
   await serveHttp(service, options, closers);
   return { service, hadState, stopped, close: () => closers.run() };
 }
@@ -172,7 +174,8 @@ export async function startNode(options: NodeOptions, logger: Logger): Promise<K
   try {
     return await start(options, logger, closers);
   } catch (error) {
-    await closers.run();
+    // What could not be closed either says less than what went wrong first.
+    await closers.run().catch(() => {});
     throw error;
   }
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KvClient, type NodeStatus } from '../../examples/kv/client.ts';
@@ -49,7 +48,7 @@ async function measure(origin: string): Promise<Measured> {
 /** One bad connection: sends, and hangs up in one way or another. */
 async function disturb(port: number, random: Random): Promise<void> {
   const socket = connect(port, '127.0.0.1');
-  const closed = once(socket, 'close');
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   // Being cut off is what is expected here.
   socket.on('error', () => {});
   socket.resume();
@@ -82,11 +81,14 @@ async function disturbOften(port: number, count: number, random: Random): Promis
 /** Writes and reads all the while; resolves with the number of rounds once `done`. */
 async function useMeanwhile(origin: string, done: Promise<void>): Promise<number> {
   const client = new KvClient([origin], { connections: 1 });
-  const stop = new AbortController();
-  const stopped = done.finally(() => stop.abort());
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  done.then(over, over);
   let rounds = 0;
   try {
-    while (!stop.signal.aborted) {
+    while (!isOver) {
       const value = String(rounds);
       await client.put('key', value);
       const found = await client.get('key');
@@ -97,7 +99,7 @@ async function useMeanwhile(origin: string, done: Promise<void>): Promise<number
   } finally {
     await client.close();
   }
-  await stopped;
+  await done;
   return rounds;
 }
 
