@@ -39,7 +39,8 @@ function pick<T>(random: Random, first: T, ...others: readonly T[]): T {
 
 /** Draws a profile; fields of `fixed` are taken as they are. */
 export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
-  const heartbeatTimeoutMs = pick(random, 100, 150, 250);
+  const drawnTimeoutMs = pick(random, 100, 150, 250);
+  const heartbeatTimeoutMs = fixed.heartbeatTimeoutMs ?? drawnTimeoutMs;
   const drawn: Profile = {
     nodes: pick(random, 3, 3, 3, 5, 5, 4, 2, 1),
     spares: pick(random, 0, 1, 1, 2),

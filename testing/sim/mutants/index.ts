@@ -83,8 +83,16 @@ export const mutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    run: { faults: ['kill', 'kill-then-power-loss'], faultEveryMs: 60 },
-    seeds: 20,
+    run: {
+      faults: ['kill', 'kill-then-power-loss'],
+      faultEveryMs: 100,
+      profile: {
+        memberChanges: false,
+        diskSpeed: { minSyncMs: 5, maxSyncMs: 20 },
+        workEveryMs: 10,
+      },
+    },
+    seeds: 40,
     caughtBy: ['persist-before-reply', 'election-safety', 'leader-completeness'],
   },
   {
