@@ -1,6 +1,6 @@
 /**
- * The contracts of the ports, as cases that any test runner can run: for stores, snapshot stores and
- * transports of your own.
+ * The contracts of the ports, as cases that any test runner can run: for stores, snapshot stores
+ * and transports of your own.
  *
  * @example
  * ```ts
