@@ -34,3 +34,25 @@ describe('a seed', () => {
     expect(hashes.size).toBe(5);
   });
 });
+
+describe('a disk that hangs', () => {
+  it('ends its node after the limit, and the others go on', async () => {
+    const result = await runSimulation({
+      seed: 1,
+      durationMs: 13_000,
+      faults: [],
+      profile: { nodes: 3, memberChanges: false, workEveryMs: 60 },
+      traceLines: 100_000,
+      script: (cluster, random) => {
+        cluster.world.scheduler.schedule(500, () => {
+          const leader = cluster.someLeader(random);
+          if (leader !== undefined) leader.disk.nextFault = 'hang';
+        });
+      },
+    });
+    expect(result.violation).toBeNull();
+    const happened = (what: string): number => result.trace.findIndex((l) => l.includes(what));
+    expect(happened('has not been answered for')).toBeGreaterThan(0);
+    expect(result.newestTerm).toBeGreaterThan(2);
+  });
+});
