@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { EntryFuture, SettableFuture, settleWith } from './future.ts';
+import { Configuration } from './configuration.ts';
+import { EntryFuture, KnownConfiguration, SettableFuture, WithoutResponse } from './future.ts';
 
 const failure = new Error('failed');
 
@@ -112,16 +113,33 @@ describe('the future of an entry', () => {
   });
 });
 
-describe('settleWith', () => {
-  it('ends the future as the promise ends', async () => {
-    const good = new SettableFuture<number>();
-    settleWith(good, Promise.resolve(5));
-    expect(await good).toBe(5);
-    const bad = new SettableFuture<number>();
-    settleWith(bad, Promise.reject(failure));
-    expect(await bad.error()).toBe(failure);
-    const text = new SettableFuture<number>();
-    settleWith(text, Promise.reject('text'));
-    expect(await text.error()).toEqual(new Error('text'));
+describe('the future of a barrier or a configuration', () => {
+  it('has the index of its entry and no response', async () => {
+    const entry = new EntryFuture();
+    const future = new WithoutResponse(entry);
+    expect(() => future.index()).toThrow(/not done/);
+    entry.setIndex(8);
+    entry.applied('a response that is nobody’s business');
+    expect(await future).toBeUndefined();
+    expect([await future.error(), future.index()]).toEqual([null, 8]);
+  });
+
+  it('fails as its entry fails', async () => {
+    const entry = new EntryFuture();
+    const future = new WithoutResponse(entry);
+    entry.lost(failure);
+    expect(await future.error()).toBe(failure);
+    await expect(future).rejects.toBe(failure);
+    expect(await future.then(null, () => 'caught')).toBe('caught');
+  });
+});
+
+describe('the future of a configuration that is known', () => {
+  it('is done', async () => {
+    const configuration = new Configuration();
+    const future = new KnownConfiguration(configuration, 5);
+    expect(await future).toBe(configuration);
+    expect(future.configuration()).toBe(configuration);
+    expect([future.index(), await future.error()]).toEqual([5, null]);
   });
 });

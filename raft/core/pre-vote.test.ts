@@ -198,6 +198,12 @@ describe('a server that is asked for a pre-vote', () => {
     expect(node.currentTerm).toBe(2);
   });
 
+  it('grants a stranger’s whose log is ahead: its own configuration may be outdated', () => {
+    const node = newNode({ log: [1, 2] });
+    const out = ask(node, 'z', { ...upToDate, lastLogIndex: 3 });
+    expect(theOnly(out, 'reply').reply).toMatchObject({ granted: true, term: 4 });
+  });
+
   it('grants anybody’s while it has no configuration', () => {
     const node = newNode({ servers: new Configuration(), log: [] });
     const request = new RequestPreVoteRequest({ term: 1 });

@@ -210,6 +210,20 @@ describe('a node without a configuration', () => {
   });
 });
 
+describe('a candidate that our configuration does not know (thesis §4.1)', () => {
+  it.each([
+    ['whose log is longer gets the vote: our configuration may be outdated', 4, 2, true],
+    ['whose last term is newer gets the vote', 1, 3, true],
+    ['whose log is as long as ours gets none, and raises no term', 3, 2, false],
+    ['whose last term is older gets none', 9, 1, false],
+  ])('%s', (_what, lastLogIndex, lastLogTerm, granted) => {
+    const node = voter();
+    const out = ask(node, voteBy('z', { term: 9, lastLogIndex, lastLogTerm }));
+    expect(answerOf(out)).toBe(granted);
+    expect(node.currentTerm).toBe(granted ? 9 : 2);
+  });
+});
+
 describe('a log', () => {
   it.each([
     [3, 2, true],
