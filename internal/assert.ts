@@ -1,6 +1,6 @@
 /**
- * An invariant of this program does not hold. Never caused by input from outside: bytes, callers and
- * disks get their own errors.
+ * An invariant of this program does not hold. Never caused by input from outside: bytes, callers
+ * and disks get their own errors.
  */
 export class AssertionError extends Error {
   override readonly name = 'AssertionError';

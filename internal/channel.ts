@@ -18,8 +18,8 @@ interface BlockedSender<T> {
 /**
  * Go's channel: a bounded queue between a sender and a receiver that wait for each other.
  *
- * `capacity` 0 means that a value passes only when a receiver takes it. A channel is async-iterable;
- * the loop ends when the channel is closed and empty.
+ * `capacity` 0 means that a value passes only when a receiver takes it. A channel is
+ * async-iterable; the loop ends when the channel is closed and empty.
  */
 export class Channel<T> implements AsyncIterable<T> {
   readonly capacity: number;
@@ -44,7 +44,9 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#closed;
   }
 
-  /** Resolves when the value is in the buffer or with a receiver; rejects when the channel closes. */
+  /**
+   * Resolves when the value is in the buffer or with a receiver; rejects when the channel closes.
+   */
   send(value: T): Promise<void> {
     if (this.#closed) return Promise.reject(new ChannelClosedError());
     if (this.trySend(value)) return Promise.resolve();
@@ -53,7 +55,9 @@ export class Channel<T> implements AsyncIterable<T> {
     });
   }
 
-  /** Sends without waiting; false when nobody could take the value now (Go's `select` with default). */
+  /**
+   * Sends without waiting; false when nobody could take the value now (Go's `select` with default).
+   */
   trySend(value: T): boolean {
     if (this.#closed) return false;
     const receiver = this.#receivers.shift();
@@ -74,7 +78,9 @@ export class Channel<T> implements AsyncIterable<T> {
     return new Promise((resolve) => this.#receivers.push(resolve));
   }
 
-  /** Takes a value that is ready, boxed so that a sent `undefined` can be told from "nothing ready". */
+  /**
+   * Takes a value that is ready, boxed so that a sent `undefined` can be told from "nothing ready".
+   */
   tryReceive(): { readonly value: T } | undefined {
     if (this.#items.length > 0) {
       const value = this.#items.shift() as T;
@@ -87,7 +93,9 @@ export class Channel<T> implements AsyncIterable<T> {
     return { value: sender.value };
   }
 
-  /** No more values will come: receivers end after what is buffered, waiting senders are refused. */
+  /**
+   * No more values will come: receivers end after what is buffered, waiting senders are refused.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

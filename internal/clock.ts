@@ -6,8 +6,8 @@ export interface TimerHandle {
 }
 
 /**
- * Time as a port. Nothing else in a node reads a clock or sets a timer, so that a simulation can run
- * it on virtual time.
+ * Time as a port. Nothing else in a node reads a clock or sets a timer, so that a simulation can
+ * run it on virtual time.
  */
 export interface Clock {
   /** Milliseconds on a clock that never goes back; only differences mean anything. */
@@ -17,8 +17,9 @@ export interface Clock {
   /** Calls `ring` once after `delayMs`. Delays are clamped to what the platform can count. */
   setTimer(delayMs: number, ring: () => void): TimerHandle;
   /**
-   * Calls `resume` after input that is already readable has been delivered. A timer that rings after
-   * the process was stalled must not be believed before what arrived during the stall was seen.
+   * Calls `resume` after input that is already readable has been delivered. A timer that rings
+   * after the process was stalled must not be believed before what arrived during the stall was
+   * seen.
    */
   afterIO(resume: () => void): void;
 }

@@ -1,6 +1,6 @@
 /**
- * A stream of bytes that somebody else may read, or read in part, or not at all: whoever holds it can
- * let go of what is behind it afterwards, exactly once.
+ * A stream of bytes that somebody else may read, or read in part, or not at all: whoever holds it
+ * can let go of what is behind it afterwards, exactly once.
  */
 export class HeldReader implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncIterable<Uint8Array>;

@@ -1,4 +1,6 @@
-/** A source of randomness. Every draw of a node comes from one of these, so a seed replays a run. */
+/**
+ * A source of randomness. Every draw of a node comes from one of these, so a seed replays a run.
+ */
 export interface Random {
   /** A number drawn evenly from [0, 1). */
   next(): number;

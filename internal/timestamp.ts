@@ -5,8 +5,8 @@ export const SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH = 62_135_596_800;
 export const ZONE_UTC = null;
 
 /**
- * A moment that keeps what Go keeps: nanoseconds and the zone in which it was taken. To its user it is
- * an ordinary `Date`; the extra digits only matter when it is written back to a wire or a disk.
+ * A moment that keeps what Go keeps: nanoseconds and the zone in which it was taken. To its user it
+ * is an ordinary `Date`; the extra digits only matter when it is written back to a wire or a disk.
  */
 export class Timestamp extends Date {
   /** 0 to 999,999,999: the whole fraction of the second, milliseconds included. */

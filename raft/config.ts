@@ -13,7 +13,9 @@ export const SuggestedMaxDataSize = 512 * 1024;
 /** Names of the log levels, in hclog's spelling. */
 export type LogLevel = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR' | 'OFF';
 
-/** How a node behaves. Durations are milliseconds. Start from {@link defaultConfig}. Go: `Config`. */
+/**
+ * How a node behaves. Durations are milliseconds. Start from {@link defaultConfig}. Go: `Config`.
+ */
 export interface Config {
   /** 1 to 3. Default 3. */
   protocolVersion: ProtocolVersion;
@@ -21,7 +23,9 @@ export interface Config {
   heartbeatTimeout: number;
   /** Time a candidate waits for votes; at least `heartbeatTimeout`. Default 1000. */
   electionTimeout: number;
-  /** Time after which followers learn of a commit when nothing else is sent; at least 1. Default 50. */
+  /**
+   * Time after which followers learn of a commit when nothing else is sent; at least 1. Default 50.
+   */
   commitTimeout: number;
   /** Entries in one AppendEntries, and in one FSM batch; 1 to 1024. Default 64. */
   maxAppendEntries: number;
@@ -29,7 +33,10 @@ export interface Config {
   batchApplyCh: boolean;
   /** A leader that was removed shuts itself down. Default true. */
   shutdownOnRemove: boolean;
-  /** Entries kept after a snapshot, so that a slow follower need not take the snapshot. Default 10240. */
+  /**
+   * Entries kept after a snapshot, so that a slow follower need not take the snapshot. Default
+   * 10240.
+   */
   trailingLogs: number;
   /** How often (this to twice this) a snapshot is considered; at least 5. Default 120 000. */
   snapshotInterval: number;

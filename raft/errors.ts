@@ -13,7 +13,9 @@ export class RaftError extends Error {
   }
 }
 
-/** A frozen error that is created once: no stack is captured when it is handed out on a hot path. */
+/**
+ * A frozen error that is created once: no stack is captured when it is handed out on a hot path.
+ */
 function singleton(code: string, message: string): RaftError {
   const error = new RaftError(code, message);
   error.stack = `RaftError [${code}]: ${message}`;
@@ -38,7 +40,9 @@ export const ErrAbortedByRestore = singleton(
 );
 /** The node has been shut down. Go: `ErrRaftShutdown`. */
 export const ErrRaftShutdown = singleton('ERR_RAFT_SHUTDOWN', 'raft is already shutdown');
-/** The operation was not accepted within its timeout; nothing was appended. Go: `ErrEnqueueTimeout`. */
+/**
+ * The operation was not accepted within its timeout; nothing was appended. Go: `ErrEnqueueTimeout`.
+ */
 export const ErrEnqueueTimeout = singleton('ERR_ENQUEUE_TIMEOUT', 'timed out enqueuing operation');
 /** No command was applied since the node started, so there is nothing to snapshot. */
 export const ErrNothingNewToSnapshot = singleton(
@@ -72,7 +76,9 @@ export const ErrPipelineReplicationNotSupported = singleton(
   'pipeline replication not supported',
 );
 
-/** What a store says about a key it does not hold, when it says it by an error (Go: "not found"). */
+/**
+ * What a store says about a key it does not hold, when it says it by an error (Go: "not found").
+ */
 export const ErrKeyNotFound = singleton('ERR_KEY_NOT_FOUND', 'not found');
 
 /** A key-value store may answer a missing key with this error or with a zero value. */

@@ -10,8 +10,8 @@ export interface FSM {
   /** Applies one committed command; the result becomes `ApplyFuture.response()`. */
   apply(log: Log): unknown;
   /**
-   * Takes a cheap picture of the state as it is now. `apply` goes on while the picture is persisted,
-   * so later changes must not show in it; `newCowMap` is made for that.
+   * Takes a cheap picture of the state as it is now. `apply` goes on while the picture is
+   * persisted, so later changes must not show in it; `newCowMap` is made for that.
    */
   snapshot(): MaybePromise<FSMSnapshot>;
   /** Replaces the whole state by the one that `reader` holds. */

@@ -1,6 +1,9 @@
 import type { Timestamp } from '../internal/timestamp.ts';
 
-/** What an entry of the log is for. Same numbers as Go's `LogType`; they are on the wire and on disk. */
+/**
+ * What an entry of the log is for. Same numbers as Go's `LogType`; they are on the wire and on
+ * disk.
+ */
 export const LogType = Object.freeze({
   /** A command for the user's FSM. */
   LogCommand: 0,
@@ -37,7 +40,10 @@ export function isLogType(value: number): value is LogType {
   return Number.isInteger(value) && value >= 0 && value < names.length;
 }
 
-/** One entry of the replicated log (§5.3). An entry is never changed once it has an index. Go: `Log`. */
+/**
+ * One entry of the replicated log (§5.3). An entry is never changed once it has an index. Go:
+ * `Log`.
+ */
 export interface Log {
   /** Position in the log, from 1. */
   readonly index: number;
@@ -68,7 +74,9 @@ export interface LogStore {
   getLog(index: number): MaybePromise<Log>;
   /** Stores one entry. */
   storeLog(log: Log): MaybePromise<void>;
-  /** Stores entries, all or none. Holes between batches are allowed unless the store is monotonic. */
+  /**
+   * Stores entries, all or none. Holes between batches are allowed unless the store is monotonic.
+   */
   storeLogs(logs: readonly Log[]): MaybePromise<void>;
   /** Deletes from `min` to `max`, both included. A range with nothing in it is no error. */
   deleteRange(min: number, max: number): MaybePromise<void>;

@@ -37,7 +37,9 @@ abstract class Message implements WithRPCHeader {
 /** The fields of a message, each optional with Go's zero value. */
 type Fields<T> = { readonly [K in keyof T as K extends 'getRPCHeader' ? never : K]?: T[K] };
 
-/** Replicates entries, and is a heartbeat when there are none (§5.3). Go: `AppendEntriesRequest`. */
+/**
+ * Replicates entries, and is a heartbeat when there are none (§5.3). Go: `AppendEntriesRequest`.
+ */
 export class AppendEntriesRequest extends Message {
   readonly kind = 'AppendEntriesRequest';
   readonly term: number;

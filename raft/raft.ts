@@ -70,9 +70,11 @@ export class Raft implements RaftNode {
    * Proposes a command. The future gives what the FSM returned, once a quorum holds the command and
    * this node has applied it. The bytes are taken at the call: the buffer may be reused (§5.3).
    *
-   * @param timeout milliseconds until the command must have been accepted by the main lane, 0 to wait
+   * @param timeout milliseconds until the command must have been accepted by the main lane, 0 to
+   * wait
    *   for ever; it does not bound the commit
-   * @returns fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrEnqueueTimeout`, `ErrRaftShutdown` or
+   * @returns fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrEnqueueTimeout`, `ErrRaftShutdown`
+   * or
    *   `ErrLeadershipTransferInProgress`. Go: `Raft.Apply`
    */
   apply(command: Uint8Array, timeout = 0): ApplyFuture {
@@ -115,8 +117,8 @@ export class Raft implements RaftNode {
 
   /**
    * Makes the next read of the local FSM linearizable: resolves, with the index that was reached,
-   * once this node has proved its leadership after the call and the FSM has finished everything that
-   * was committed at the call (thesis §6.4). Costs no log entry. Beyond Go.
+   * once this node has proved its leadership after the call and the FSM has finished everything
+   * that was committed at the call (thesis §6.4). Costs no log entry. Beyond Go.
    *
    * @param timeout milliseconds for the whole, 0 to wait for ever; then `ERR_READ_TIMEOUT`
    */
@@ -139,7 +141,8 @@ export class Raft implements RaftNode {
 
   /**
    * Writes the very first configuration of a cluster. Fails with `ErrCantBootstrap` when this node
-   * has any state, `ErrNotVoter` when the configuration gives it no vote. Go: `Raft.BootstrapCluster`.
+   * has any state, `ErrNotVoter` when the configuration gives it no vote. Go:
+   * `Raft.BootstrapCluster`.
    */
   bootstrapCluster(configuration: Configuration): Future {
     const future = new SettableFuture<void>();

@@ -28,7 +28,9 @@ export interface SnapshotMeta {
   readonly size: number;
 }
 
-/** A snapshot opened for reading. The reader may be iterated once; ending the loop early closes it. */
+/**
+ * A snapshot opened for reading. The reader may be iterated once; ending the loop early closes it.
+ */
 export interface OpenSnapshot {
   readonly meta: SnapshotMeta;
   readonly reader: AsyncIterable<Uint8Array>;

@@ -24,7 +24,9 @@ export interface RPCResponse {
 /** A request that arrived, and the way to answer it. Go: `RPC`. */
 export class RPC {
   readonly command: RPCRequest;
-  /** The snapshot's bytes; set only for InstallSnapshot. It must be read to its end or abandoned. */
+  /**
+   * The snapshot's bytes; set only for InstallSnapshot. It must be read to its end or abandoned.
+   */
   readonly reader: AsyncIterable<Uint8Array> | null;
   readonly #answer: (answer: RPCResponse) => void;
   #answered = false;
@@ -79,7 +81,10 @@ export interface Transport {
   encodePeer(id: ServerID, addr: ServerAddress): Uint8Array;
   /** The address that {@link Transport.encodePeer} made bytes of. */
   decodePeer(bytes: Uint8Array): ServerAddress;
-  /** Heartbeats go to `handler` at once instead of the consumer; may be ignored. `null` takes it back. */
+  /**
+   * Heartbeats go to `handler` at once instead of the consumer; may be ignored. `null` takes it
+   * back.
+   */
   setHeartbeatHandler(handler: ((rpc: RPC) => void) | null): void;
   timeoutNow(
     id: ServerID,
@@ -127,7 +132,9 @@ export function supportsClose(transport: Transport): transport is Transport & Wi
  * what is in flight with `ErrPipelineShutdown`. Go: `AppendPipeline`.
  */
 export interface AppendPipeline {
-  /** Sends; resolves once the request is on its way and a further one may follow (back-pressure). */
+  /**
+   * Sends; resolves once the request is on its way and a further one may follow (back-pressure).
+   */
   appendEntries(args: AppendEntriesRequest): Promise<AppendFuture>;
   /** The futures whose replies have come, in the order of the requests. */
   consumer(): Channel<AppendFuture>;

@@ -167,8 +167,8 @@ function takeIn(node: NodeState, entries: readonly Log[]): void {
 }
 
 /**
- * Figure 2, step 5. The bound is the last entry that this request vouches for: entries behind it may
- * still contradict the leader's.
+ * Figure 2, step 5. The bound is the last entry that this request vouches for: entries behind it
+ * may still contradict the leader's.
  */
 function followCommitIndex(
   node: NodeState,

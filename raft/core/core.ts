@@ -40,8 +40,8 @@ import type { TimerName } from './timeouts.ts';
 import { askHeldReads, onReadIndex, onVerify } from './verify-leader.ts';
 
 /**
- * One step of the main lane: routes what happened to its rule, and nothing else. A step is total and
- * synchronous; whatever it wants done is in `out`, in the order in which it must be done.
+ * One step of the main lane: routes what happened to its rule, and nothing else. A step is total
+ * and synchronous; whatever it wants done is in `out`, in the order in which it must be done.
  */
 export function stepMain(node: NodeState, input: MainInput, now: Now, out: Effects): void {
   if (node.role === RaftState.Shutdown) return refuseAfterShutdown(input, out);
@@ -204,8 +204,9 @@ function refuseAfterShutdown(input: MainInput, out: Effects): void {
 }
 
 /**
- * One step of a peer's lane. It may run while the main lane waits for the disk, and is safe then for
- * one reason: it changes nothing but progress, contact and match indexes, and posts the rest to main.
+ * One step of a peer's lane. It may run while the main lane waits for the disk, and is safe then
+ * for one reason: it changes nothing but progress, contact and match indexes, and posts the rest to
+ * main.
  */
 export function stepPeer(node: NodeState, input: PeerInput, out: Effects): void {
   const { leadership } = input;

@@ -15,8 +15,8 @@ function heardRecently(node: NodeState, now: Now): boolean {
 
 /**
  * Why a follower that lost its leader must not stand; null when it may. A voter that its latest
- * configuration leaves out may, while that is not known to be committed: its log may be the only one
- * that can win (thesis §4.2.2; in Go such a cluster is stuck). It does not count its own vote.
+ * configuration leaves out may, while that is not known to be committed: its log may be the only
+ * one that can win (thesis §4.2.2; in Go such a cluster is stuck). It does not count its own vote.
  */
 function reasonNotToStand(node: NodeState): string | null {
   const { latest, latestIndex, committed, committedIndex } = node.configurations;

@@ -142,8 +142,8 @@ export function onSnapshotReceived(
 }
 
 /**
- * The FSM holds the snapshot's state. The log behind it is kept when the snapshot's last entry is in
- * it with the same term, and is otherwise dropped whole: a suffix that contradicts the snapshot
+ * The FSM holds the snapshot's state. The log behind it is kept when the snapshot's last entry is
+ * in it with the same term, and is otherwise dropped whole: a suffix that contradicts the snapshot
  * would be refused for ever (upstream #697).
  */
 export function onSnapshotRestored(node: NodeState, now: Now, out: Effects): void {

@@ -90,8 +90,8 @@ export function configurationProposal(node: NodeState, configuration: Configurat
 }
 
 /**
- * Changes the membership by one server (§6, thesis chapter 4): in force when appended, answered when
- * committed. Go: `appendConfigurationEntry`.
+ * Changes the membership by one server (§6, thesis chapter 4): in force when appended, answered
+ * when committed. Go: `appendConfigurationEntry`.
  */
 export function onChangeConfiguration(
   node: NodeState,
@@ -136,7 +136,10 @@ export function onChangeConfiguration(
   answerConfirmed(node, leadership, out);
 }
 
-/** Replicates to every server of the latest configuration and to no other. Go: `startStopReplication`. */
+/**
+ * Replicates to every server of the latest configuration and to no other. Go:
+ * `startStopReplication`.
+ */
 export function updatePeers(node: NodeState, leadership: Leadership, now: Now, out: Effects): void {
   const { latest } = node.configurations;
   for (const server of latest.servers) {

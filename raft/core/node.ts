@@ -149,7 +149,9 @@ export function lastEntryOf(node: NodeState): { readonly index: number; readonly
   return { index: node.snapshotIndex, term: node.snapshotTerm };
 }
 
-/** The term of the entry at `index`, from the log or as the snapshot's last; undefined if unknown. */
+/**
+ * The term of the entry at `index`, from the log or as the snapshot's last; undefined if unknown.
+ */
 export function termOf(node: NodeState, index: number): number | undefined {
   if (index === 0) return 0;
   if (index === node.snapshotIndex) return node.snapshotTerm;

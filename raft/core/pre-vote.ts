@@ -39,7 +39,9 @@ export function askForPreVotes(
   }
 }
 
-/** True for the answer of a server that is too old to know pre-votes: it would only be in the way. */
+/**
+ * True for the answer of a server that is too old to know pre-votes: it would only be in the way.
+ */
 function doesNotKnowPreVote(error: Error): boolean {
   return error.message.includes('unexpected command');
 }

@@ -8,7 +8,9 @@ import { noteConfiguration } from './membership.ts';
 import { lastIndexOf, type NodeState } from './node.ts';
 import { replicate } from './replication.ts';
 
-/** Gives proposals a place in the log, or refuses them all. Go: the `applyCh` case of `leaderLoop`. */
+/**
+ * Gives proposals a place in the log, or refuses them all. Go: the `applyCh` case of `leaderLoop`.
+ */
 export function onPropose(
   node: NodeState,
   proposals: readonly Proposal[],
@@ -27,8 +29,8 @@ export function onPropose(
 
 /**
  * Appends a batch to the leader's log (§5.3): consecutive indexes, the term of this leadership, one
- * time for all. The leader's own write runs beside replication (thesis §10.2.1) and counts only when
- * the disk has answered. Returns the last index. Go: `dispatchLogs`.
+ * time for all. The leader's own write runs beside replication (thesis §10.2.1) and counts only
+ * when the disk has answered. Returns the last index. Go: `dispatchLogs`.
  */
 export function dispatch(
   node: NodeState,

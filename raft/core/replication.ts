@@ -9,13 +9,15 @@ import type { Progress } from './progress.ts';
 import { FAILURE_WAIT_MS, MAX_FAILURE_SCALE, randomTimeoutMs } from './timeouts.ts';
 import { confirmRound } from './verify-leader.ts';
 
-/** Requests that may be on their way to one follower; the transport's own limit is lower or equal. */
+/**
+ * Requests that may be on their way to one follower; the transport's own limit is lower or equal.
+ */
 export const MAX_IN_FLIGHT = 128;
 
 /**
- * A server left the configuration: it is sent what it lacks up to its own removal, told when that is
- * committed, and then left alone. Otherwise it would stand for election for ever (upstream #174, #564).
- * The first failure ends that.
+ * A server left the configuration: it is sent what it lacks up to its own removal, told when that
+ * is committed, and then left alone. Otherwise it would stand for election for ever (upstream #174,
+ * #564). The first failure ends that.
  */
 export function stopReplication(
   node: NodeState,
@@ -173,7 +175,9 @@ export function noteContact(peer: Progress, sentAtMs: number): void {
   peer.lastContactMs = Math.max(peer.lastContactMs, sentAtMs);
 }
 
-/** A peer knows of a newer term: this leadership is over, which only the main lane may carry out. */
+/**
+ * A peer knows of a newer term: this leadership is over, which only the main lane may carry out.
+ */
 export function reportNewerTerm(
   node: NodeState,
   leadership: Leadership,

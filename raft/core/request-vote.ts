@@ -28,9 +28,9 @@ function asked(node: NodeState, request: RequestVoteRequest): Asked {
 }
 
 /**
- * True for a candidate that our configuration does not know, unless its log is ahead of ours: then our
- * configuration may be the outdated one, and a cluster whose voters all refused would be stuck (thesis
- * §4.1 grants such a vote). In Go the configuration alone decides.
+ * True for a candidate that our configuration does not know, unless its log is ahead of ours: then
+ * our configuration may be the outdated one, and a cluster whose voters all refused would be stuck
+ * (thesis §4.1 grants such a vote). In Go the configuration alone decides.
  */
 export function isStranger(
   node: NodeState,

@@ -65,8 +65,8 @@ export function onVerify(node: NodeState, ticket: Ticket, out: Effects): void {
 }
 
 /**
- * A linear read in four steps (thesis §6.4): an entry of this term is committed; the commit index is
- * taken; a quorum confirms the leadership afterwards; the FSM has finished that index. The first
+ * A linear read in four steps (thesis §6.4): an entry of this term is committed; the commit index
+ * is taken; a quorum confirms the leadership afterwards; the FSM has finished that index. The first
  * three are here, the fourth is the runtime's. Beyond Go.
  */
 export function onReadIndex(node: NodeState, ticket: Ticket, out: Effects): void {

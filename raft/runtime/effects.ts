@@ -73,7 +73,9 @@ export class Performer {
     }
   }
 
-  /** `settled` is where nothing durable is left: what the list has changed may be seen from there. */
+  /**
+   * `settled` is where nothing durable is left: what the list has changed may be seen from there.
+   */
   #performFrom(list: readonly Effect[], start: number, settled: number): Promise<void> | undefined {
     for (let at = start; at < list.length; at += 1) {
       if (this.#o.isStopped()) return undefined;

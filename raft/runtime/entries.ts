@@ -14,8 +14,8 @@ export function sizeOf(entry: Log): number {
 }
 
 /**
- * Serves entries: the newest from memory, older ones from the store. What is not durable yet is never
- * dropped from memory, because no store could give it back.
+ * Serves entries: the newest from memory, older ones from the store. What is not durable yet is
+ * never dropped from memory, because no store could give it back.
  */
 export class Entries {
   readonly #store: LogStore;

@@ -90,7 +90,9 @@ export class FsmLoop {
     return Math.ceil((this.#handedTo - this.#finished) / this.#o.maxBatch);
   }
 
-  /** Hands over everything up to `upTo`. Answers with a promise when the caller must wait for room. */
+  /**
+   * Hands over everything up to `upTo`. Answers with a promise when the caller must wait for room.
+   */
   handOver(upTo: number): Promise<void> | undefined {
     assert(upTo > this.#handedTo, `handed over up to ${this.#handedTo} already, got ${upTo}`);
     this.#handedTo = upTo;

@@ -117,8 +117,8 @@ export class Inbound {
   }
 
   /**
-   * A heartbeat of the current term from the known leader changes nothing but the last contact, so it
-   * is answered at once, whatever the main lane waits for. All others go there (upstream #695).
+   * A heartbeat of the current term from the known leader changes nothing but the last contact, so
+   * it is answered at once, whatever the main lane waits for. All others go there (upstream #695).
    */
   #answerFast(request: AppendEntriesRequest, rpc: RPC): boolean {
     const { node } = this.#o;

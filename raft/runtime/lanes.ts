@@ -34,8 +34,8 @@ export function published(node: NodeState): Published {
 }
 
 /**
- * The lanes of peers. Their inputs are stepped at once, also while the main lane waits for the disk:
- * safe because they change neither term nor vote nor log, which is asserted here.
+ * The lanes of peers. Their inputs are stepped at once, also while the main lane waits for the
+ * disk: safe because they change neither term nor vote nor log, which is asserted here.
  */
 export class PeerLanes {
   readonly #node: NodeState;

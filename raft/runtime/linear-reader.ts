@@ -5,8 +5,8 @@ import type { FsmLoop } from './fsm-loop.ts';
 import type { Waiter } from './ledger.ts';
 
 /**
- * The last step of a linear read (rule 11): the rules answer with the index to read at, and the reader
- * waits until the FSM has finished it.
+ * The last step of a linear read (rule 11): the rules answer with the index to read at, and the
+ * reader waits until the FSM has finished it.
  */
 export class LinearReader implements Waiter {
   readonly #fsm: FsmLoop;

@@ -70,8 +70,8 @@ export interface MainLaneOptions {
 }
 
 /**
- * The main lane: takes one input after the other, steps, performs. While a durable effect is awaited
- * nothing else is stepped here, so the rules own the state as Go's main goroutine does.
+ * The main lane: takes one input after the other, steps, performs. While a durable effect is
+ * awaited nothing else is stepped here, so the rules own the state as Go's main goroutine does.
  */
 export class MainLane {
   readonly #o: MainLaneOptions;
@@ -117,7 +117,9 @@ export class MainLane {
     this.#schedule();
   }
 
-  /** A promise while more inputs wait than the lane should be sent; back-pressure for the network. */
+  /**
+   * A promise while more inputs wait than the lane should be sent; back-pressure for the network.
+   */
   untilRoom(): Promise<void> | undefined {
     if (this.#inbox.length <= MAX_INBOX || this.#stopped) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
@@ -128,7 +130,9 @@ export class MainLane {
     if (this.#proposals.length > 0) this.#schedule();
   }
 
-  /** Steps nothing more; whoever waits is refused. Resolves when the step under way is performed. */
+  /**
+   * Steps nothing more; whoever waits is refused. Resolves when the step under way is performed.
+   */
   stop(reason: Error): Promise<void> {
     this.#stopped = true;
     this.#proposals.refuseAll(reason);

@@ -170,8 +170,9 @@ export class NodeRunner {
   };
 
   /**
-   * Stops every lane and closes the transport; the stores stay open. Rejects when a write to a store
-   * is still under way at the limit: nobody may open that store again before it ended (rule 19).
+   * Stops every lane and closes the transport; the stores stay open. Rejects when a write to a
+   * store is still under way at the limit: nobody may open that store again before it ended (rule
+   * 19).
    */
   shutdown(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -292,7 +293,9 @@ export class NodeRunner {
     });
   }
 
-  /** False while a leader has as much in flight as it may; whoever does not lead refuses at once. */
+  /**
+   * False while a leader has as much in flight as it may; whoever does not lead refuses at once.
+   */
   #hasRoom(): boolean {
     if (this.node.leadership === null) return true;
     return (
@@ -320,7 +323,9 @@ export class NodeRunner {
     });
   }
 
-  /** Stops once the FSM has finished what is committed: the caller of a removal wants its answer. */
+  /**
+   * Stops once the FSM has finished what is committed: the caller of a removal wants its answer.
+   */
   #stopWhenApplied(): void {
     const pending = this.fsm.untilFinished(this.node.lastApplied);
     if (pending === undefined) return this.#stopSoon();

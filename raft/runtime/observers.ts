@@ -23,8 +23,8 @@ export class Observers {
   }
 
   /**
-   * Tells every observer; a promise, which never rejects, when blocking ones have to be waited for. An
-   * observer that throws is the user's mistake and must not reach the node.
+   * Tells every observer; a promise, which never rejects, when blocking ones have to be waited for.
+   * An observer that throws is the user's mistake and must not reach the node.
    */
   notify(observation: Observation): Promise<void> | undefined {
     const waiting: Promise<void>[] = [];

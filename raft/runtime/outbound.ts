@@ -6,7 +6,9 @@ import { TimeoutNowRequest } from '../messages.ts';
 import { supportsPreVote, type Transport } from '../transport.ts';
 import { outcomeOf } from './outcome.ts';
 
-/** Sends the requests of elections and transfers; the answers come back as inputs of the main lane. */
+/**
+ * Sends the requests of elections and transfers; the answers come back as inputs of the main lane.
+ */
 export class Outbound {
   readonly #trans: Transport;
   readonly #self: Self;

@@ -57,7 +57,9 @@ async function startOfRange(read: ReadTerm, missing: number, last: number): Prom
   return there;
 }
 
-/** The term of an entry that must be there: a log with a hole must not be taken for a shorter one. */
+/**
+ * The term of an entry that must be there: a log with a hole must not be taken for a shorter one.
+ */
 async function present(read: ReadTerm, index: number, last: number): Promise<number> {
   const term = await read(index);
   if (term !== undefined) return term;

@@ -128,8 +128,8 @@ export class SnapshotReceiver {
   }
 
   /**
-   * The next chunk. Each has a promise of its own: racing against one that lives as long as the node
-   * would keep every chunk alive with it.
+   * The next chunk. Each has a promise of its own: racing against one that lives as long as the
+   * node would keep every chunk alive with it.
    */
   #next(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
     const { clock, silenceLimitMs } = this.#o;

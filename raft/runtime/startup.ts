@@ -44,8 +44,8 @@ function missing(index: number, last: number): RaftError {
 }
 
 /**
- * Reads what a node was when it last stopped, and makes it durable before it is used (rule 5): a kill
- * can leave writes that are visible and not synced. Go: the first half of `NewRaft`.
+ * Reads what a node was when it last stopped, and makes it durable before it is used (rule 5): a
+ * kill can leave writes that are visible and not synced. Go: the first half of `NewRaft`.
  */
 export async function readInitialState(sources: Sources): Promise<InitialState> {
   const { logs, stable } = sources;

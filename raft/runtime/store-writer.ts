@@ -33,9 +33,9 @@ export interface Stores {
 }
 
 /**
- * The one way to the disk (rule 1): log tail, term and vote go through a single queue, one write at a
- * time. The first failure is the last write: what is queued behind it is not performed, and nobody
- * is told that it was. A disk that failed once is not to be trusted with the next fsync.
+ * The one way to the disk (rule 1): log tail, term and vote go through a single queue, one write at
+ * a time. The first failure is the last write: what is queued behind it is not performed, and
+ * nobody is told that it was. A disk that failed once is not to be trusted with the next fsync.
  */
 export class StoreWriter {
   readonly #stores: Stores;

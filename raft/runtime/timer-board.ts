@@ -9,9 +9,10 @@ interface Entry {
 }
 
 /**
- * The named timers of a node. Putting a timer off costs two assignments: the platform's timer is left
- * alone and set again when it rings too early. A timer that rings is delivered after what the network
- * has already brought (rule 13): a stalled process must not believe its clock before its inbox.
+ * The named timers of a node. Putting a timer off costs two assignments: the platform's timer is
+ * left alone and set again when it rings too early. A timer that rings is delivered after what the
+ * network has already brought (rule 13): a stalled process must not believe its clock before its
+ * inbox.
  */
 export class TimerBoard<Key> {
   readonly #clock: Clock;

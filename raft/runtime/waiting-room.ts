@@ -16,8 +16,8 @@ const MAX_WAITING = 65_536;
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 
 /**
- * Where requests wait for the main lane, in order, each for as long as its caller said. Go's callers
- * block on an unbuffered channel; here they hold a future, so the room has a size.
+ * Where requests wait for the main lane, in order, each for as long as its caller said. Go's
+ * callers block on an unbuffered channel; here they hold a future, so the room has a size.
  */
 export class WaitingRoom<T extends Guest> {
   readonly #clock: Clock;
