@@ -1,8 +1,8 @@
 import type { Invariant } from '../court.ts';
 
 /**
- * Who sends entries or a snapshot in a term is still in that term, and the entries are its own: each
- * one, and the one before them, is in its log. A log read while it was being cut is not sent.
+ * Who sends entries or a snapshot in a term is still in that term, and the entries are its own:
+ * each one, and the one before them, is in its log. A log read while it was being cut is not sent.
  */
 export const leaderSpeaksForItsTerm: Invariant = {
   name: 'leader-speaks-for-its-term',

@@ -224,7 +224,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/core/verify-leader.ts',
-        find: 'else if (node.commitIndex < leadership.commitment.startIndex) leadership.reads.hold(ticket);',
+        find:
+          'else if (node.commitIndex < leadership.commitment.startIndex) ' +
+          'leadership.reads.hold(ticket);',
         replace: '',
       },
     ],

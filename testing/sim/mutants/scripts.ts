@@ -31,9 +31,9 @@ export function orphanLongSuffixes(cluster: SimCluster, random: Random): void {
 }
 
 /**
- * Two servers are cut off, and all others restarted, so that nothing is in memory. Then the one comes
- * back and is fed from the disk, and while it is, the other brings the newer term in which it stood
- * all the while: the leader is deposed while it reads.
+ * Two servers are cut off, and all others restarted, so that nothing is in memory. Then the one
+ * comes back and is fed from the disk, and while it is, the other brings the newer term in which it
+ * stood all the while: the leader is deposed while it reads.
  */
 export function deposeWhileReading(cluster: SimCluster, random: Random): void {
   const { scheduler, network } = cluster.world;

@@ -1,0 +1,164 @@
+import { utf8 } from '../../internal/bytes.ts';
+import { RaftState } from '../../raft/state.ts';
+import { entry, granted, type Story, state, voteOf } from './stage.ts';
+
+/** Stories that break, or keep, the properties of figure 3. */
+export const storiesOfThePaper: readonly Story[] = [
+  [
+    'a healthy election and commit',
+    null,
+    (stage) => {
+      stage.elect(3);
+      stage.step('a', { commit: 3 });
+      stage.court.applied(stage.node('a'), entry(2, 1), state(2));
+      stage.step('a', { applied: 3 });
+      stage.court.outcome(stage.node('a'), utf8('x=2'), 'applied', 2);
+      stage.step('a');
+      stage.court.ended();
+    },
+  ],
+  [
+    'two leaders in a term',
+    'election-safety',
+    (stage) => {
+      stage.elect(1);
+      stage.step('b', { role: RaftState.Leader, term: 1 });
+    },
+  ],
+  [
+    'two votes in a term',
+    'election-safety',
+    (stage) => {
+      stage.keys('c', { CurrentTerm: 2, LastVoteTerm: 2, LastVoteCand: utf8('sim:a') });
+      stage.court.replySent('sim:c', 'sim:a', voteOf(2, 'a'), granted(2));
+      stage.keys('c', { LastVoteCand: utf8('sim:b') });
+      stage.court.replySent('sim:c', 'sim:b', voteOf(2, 'b'), granted(2));
+    },
+  ],
+  [
+    'a leader that cuts its log',
+    'leader-append-only',
+    (stage) => {
+      stage.elect(4);
+      stage.issue('a', { kind: 'replace', from: 3, logs: [entry(3, 1)] });
+    },
+  ],
+  [
+    'a leader that forgets a head',
+    null,
+    (stage) => {
+      stage.elect(4);
+      stage.step('a', { commit: 4 });
+      stage.snapshot('a', 3, 1);
+      stage.write('a', { kind: 'delete', min: 1, max: 3 });
+    },
+  ],
+  [
+    'one index and term, two contents',
+    'log-matching',
+    (stage) => {
+      stage.elect(2);
+      stage.store('a', entry(3, 1, 'p=1'));
+      stage.store('b', entry(3, 1, 'p=2'));
+    },
+  ],
+  [
+    'one index and term, two pasts',
+    'log-matching',
+    (stage) => {
+      stage.elect(2);
+      stage.store('a', entry(3, 1), entry(4, 3));
+      stage.store('b', entry(3, 2), entry(4, 3));
+    },
+  ],
+  [
+    'a leader without a committed entry',
+    'leader-completeness',
+    (stage) => {
+      stage.elect(2);
+      for (const id of ['a', 'b']) stage.store(id, entry(3, 1));
+      stage.step('a', { commit: 3 });
+      stage.keys('c', { CurrentTerm: 2, LastVoteTerm: 2 });
+      stage.step('c', { role: RaftState.Leader, term: 2, last: 2 });
+    },
+  ],
+  [
+    'two commands at an index',
+    'state-machine-safety',
+    (stage) => {
+      stage.court.applied(stage.node('a'), entry(2, 1, 'p=1'), state(2, 1));
+      stage.court.applied(stage.node('b'), entry(2, 1, 'p=2'), state(2, 1));
+    },
+  ],
+  [
+    'a snapshot that saw a later write',
+    'state-machine-safety',
+    (stage) => {
+      stage.court.applied(stage.node('a'), entry(2, 1), state(2, 1, 7));
+      stage.court.restored(stage.node('b'), state(2, 1, 8));
+    },
+  ],
+  [
+    'a term that goes back',
+    'monotonic',
+    (stage) => {
+      stage.step('a', { term: 4 });
+      stage.step('a', { term: 3 });
+    },
+  ],
+  [
+    'a commit index that goes back',
+    'monotonic',
+    (stage) => {
+      stage.elect(3);
+      stage.step('a', { commit: 3 });
+      stage.step('a', { commit: 2 });
+    },
+  ],
+  [
+    'a log that ends below what was applied',
+    'monotonic',
+    (stage) => {
+      stage.elect(3);
+      stage.step('a', { commit: 3, applied: 3, last: 2 });
+    },
+  ],
+  [
+    'a term on disk that goes back',
+    'monotonic',
+    (stage) => {
+      stage.keys('a', { CurrentTerm: 4 });
+      stage.keys('a', { CurrentTerm: 3 });
+    },
+  ],
+  [
+    'a command applied twice',
+    'state-ordering',
+    (stage) => {
+      stage.elect(3);
+      stage.step('a', { commit: 3 });
+      for (const index of [2, 3, 3]) {
+        stage.court.applied(stage.node('a'), entry(index, 1), state(index));
+      }
+    },
+  ],
+  [
+    'a command left out',
+    'state-ordering',
+    (stage) => {
+      stage.elect(3);
+      stage.step('a', { commit: 3 });
+      stage.court.applied(stage.node('a'), entry(3, 1), state(3));
+      stage.step('a');
+    },
+  ],
+  [
+    'a command applied before it is committed',
+    'state-ordering',
+    (stage) => {
+      stage.elect(3);
+      stage.court.applied(stage.node('a'), entry(2, 1), state(2));
+      stage.step('a');
+    },
+  ],
+];
