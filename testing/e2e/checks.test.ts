@@ -1,7 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest';
-import { buildFirst, runProgram } from './program.ts';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { buildFirst, killPrograms, runProgram } from './program.ts';
 
 beforeAll(buildFirst);
+afterEach(killPrograms);
 
 /** Short forms of what `npm run e2e:…` does at length. */
 describe('real processes', () => {

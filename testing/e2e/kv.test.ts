@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type NodeAddress, pickAddresses, readAddresses } from '../../examples/kv/cluster.ts';
-import { buildFirst, runProgram, startProgram } from './program.ts';
+import { buildFirst, killPrograms, runProgram, startProgram } from './program.ts';
 
 const main = 'dist/examples/kv/main.js';
 const demo = 'dist/examples/kv/demo.js';
@@ -19,7 +19,10 @@ beforeEach(async () => {
   nodes = await pickAddresses(['a', 'b'], 4001 + 20 * Math.floor(Math.random() * 200));
 });
 
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(async () => {
+  await killPrograms();
+  await rm(dir, { recursive: true, force: true });
+});
 
 /** Arguments of a node, on the addresses that were picked. */
 function argsOf(id: 'a' | 'b', extra: readonly string[] = []): string[] {

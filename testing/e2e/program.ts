@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
@@ -19,11 +19,23 @@ export interface Program {
   readonly ended: Promise<Ended>;
 }
 
+/** Programs that have not ended. */
+const running = new Set<ChildProcess>();
+
+/** Ends what a test that failed has left behind. */
+export async function killPrograms(): Promise<void> {
+  const left = [...running].map((child) => once(child, 'close'));
+  for (const child of running) child.kill('SIGKILL');
+  await Promise.all(left);
+}
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts a script of this repository, such as `dist/examples/kv/main.js`. */
 export function startProgram(script: string, args: readonly string[]): Program {
   const child = spawn(process.execPath, [script, ...args], { cwd: root, stdio: 'pipe' });
+  running.add(child);
+  child.once('close', () => running.delete(child));
   let out = '';
   let err = '';
   let looking: (() => void)[] = [];
