@@ -346,6 +346,7 @@ export class Raft implements RaftNode {
       log.info({}, error.message);
       future.fail(error);
     } else {
+      this.#runner.main.flush();
       this.#request(future, (ticket) => ({ kind: 'transfer', target, ticket }));
     }
     return future;

@@ -7,7 +7,7 @@ import {
   type StartedEffect,
   type TimerRequest,
 } from '../core/effect.ts';
-import type { MainInput, PeerInput, Proposal } from '../core/input.ts';
+import type { MainInput, PeerInput } from '../core/input.ts';
 import type { NodeState } from '../core/node.ts';
 import { asError, RaftError } from '../errors.ts';
 import type { EntryFuture } from '../future.ts';
@@ -16,7 +16,7 @@ import type { ObservationData } from '../observation.ts';
 import { type Entries, sizeOf } from './entries.ts';
 import type { FsmLoop } from './fsm-loop.ts';
 import type { InFlightEntries, Ledger } from './ledger.ts';
-import { EntryProposal } from './main-lane.ts';
+import { EntryProposal, refuse } from './main-lane.ts';
 import type { Outbound } from './outbound.ts';
 import type { PeerSenders } from './peer-sender.ts';
 import type { SnapshotReceiver } from './snapshot-receiver.ts';
@@ -265,11 +265,5 @@ export class EntryWaiter {
 
   fail(error: Error): void {
     this.future.refused(asError(error));
-  }
-}
-
-function refuse(proposals: readonly Proposal[], error: Error): void {
-  for (const proposal of proposals) {
-    if (proposal instanceof EntryProposal) proposal.refuse(error);
   }
 }

@@ -43,6 +43,13 @@ export class EntryProposal implements Proposal, Guest {
   }
 }
 
+/** Tells whoever made these proposals that none of them was appended. */
+export function refuse(proposals: readonly Proposal[], error: Error): void {
+  for (const proposal of proposals) {
+    if (proposal instanceof EntryProposal) proposal.refuse(error);
+  }
+}
+
 /** A wish to change the configuration that waits for the change before it. */
 export interface ChangeRequest extends Guest {
   /** Makes the input, once the change is let in. */
@@ -85,7 +92,7 @@ export class MainLane {
   #idleWaiters: (() => void)[] = [];
   #roomWaiters: (() => void)[] = [];
   /** Proposals that are between the waiting room and the ledger. */
-  #inHand: readonly EntryProposal[] = [];
+  #inHand: readonly Proposal[] = [];
 
   constructor(options: MainLaneOptions) {
     this.#o = options;
@@ -112,6 +119,7 @@ export class MainLane {
 
   /** Takes a wish to change the configuration; it waits until the change before it is committed. */
   proposeChange(request: ChangeRequest): void {
+    this.flush();
     if (!this.#changes.enter(request)) return;
     if (this.#busy) this.#changes.watchDeadlines();
     this.#schedule();
@@ -137,7 +145,9 @@ export class MainLane {
     this.#stopped = true;
     this.#proposals.refuseAll(reason);
     this.#changes.refuseAll(reason);
-    this.#inbox.clear();
+    for (let input = this.#inbox.shift(); input !== undefined; input = this.#inbox.shift()) {
+      if (input.kind === 'propose') refuse(input.proposals, reason);
+    }
     for (const wake of this.#roomWaiters.splice(0)) wake();
     if (!this.#busy) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
@@ -194,7 +204,9 @@ export class MainLane {
     this.#becomeIdle();
     this.#o.onFatal(error);
     // Some of them may be on their way to the disk.
-    for (const { future } of this.#inHand) future.lost(error);
+    for (const proposal of this.#inHand) {
+      if (proposal instanceof EntryProposal) proposal.future.lost(error);
+    }
     this.#inHand = [];
   }
 
@@ -208,6 +220,7 @@ export class MainLane {
     const input = this.#nextInput();
     if (input === undefined) return undefined;
     const out = new Effects();
+    if (input.kind === 'propose') this.#inHand = input.proposals;
     this.#step(input, out);
     if (input.kind !== 'appendEntries') return out;
     for (let folded = 1; folded < MAX_FOLDED_REQUESTS; folded += 1) {
@@ -248,6 +261,10 @@ export class MainLane {
 
   #admitProposals(): MainInput | undefined {
     if (this.#proposals.length === 0 || this.#turnScheduled || !this.#o.hasRoom()) return undefined;
+    return this.#takeBatch();
+  }
+
+  #takeBatch(): MainInput | undefined {
     const batch: EntryProposal[] = [];
     let bytes = 0;
     while (batch.length < MAX_BATCH_ENTRIES && bytes < MAX_BATCH_BYTES) {
@@ -256,8 +273,6 @@ export class MainLane {
       batch.push(proposal);
       bytes += proposal.sizeBytes;
     }
-    if (batch.length === 0) return undefined;
-    this.#inHand = batch;
-    return { kind: 'propose', proposals: batch };
+    return batch.length === 0 ? undefined : { kind: 'propose', proposals: batch };
   }
 }

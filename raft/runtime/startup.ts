@@ -202,8 +202,20 @@ async function readSome(logs: LogStore, first: number, last: number): Promise<re
     return [await logs.getLog(first)];
   } catch (error) {
     if (error !== ErrLogNotFound) throw error;
-    throw missing(first, last);
+    throw missing(await firstMissing(logs, first, end), last);
   }
+}
+
+/** Which entry of a range is not there. */
+async function firstMissing(logs: LogStore, first: number, end: number): Promise<number> {
+  for (let index = first; index < end; index += 1) {
+    try {
+      await logs.getLog(index);
+    } catch {
+      return index;
+    }
+  }
+  return end;
 }
 
 function note(found: Configurations, entry: Log, self: Self): void {
