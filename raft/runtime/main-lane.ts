@@ -126,6 +126,18 @@ export class MainLane {
   }
 
   /**
+   * Lets in what was proposed so far, as far as there is room, without waiting for the turn to end: a
+   * caller's own requests keep their order, as they do in Go, where `Apply` returns once it is taken.
+   */
+  flush(): void {
+    while (this.#proposals.length > 0 && this.#o.hasRoom()) {
+      const input = this.#takeBatch();
+      if (input === undefined) return;
+      this.post(input);
+    }
+  }
+
+  /**
    * A promise while more inputs wait than the lane should be sent; back-pressure for the network.
    */
   untilRoom(): Promise<void> | undefined {
