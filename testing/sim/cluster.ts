@@ -49,8 +49,9 @@ export class SimCluster {
    */
   startNode(node: SimNode): void {
     const { visible } = node.disk;
+    const keys = node.stableDisk.visible;
     const hasLog = visible.lastIndex > 0 || visible.snapshotIndex > 0;
-    const hasTerm = visible.number('CurrentTerm') > 1 || visible.has('LastVoteTerm');
+    const hasTerm = keys.number('CurrentTerm') > 1 || keys.has('LastVoteTerm');
     const isFirst = this.#first.servers.some(({ id }) => id === node.id);
     node.start(isFirst && !hasLog && !hasTerm ? this.#first : null);
   }

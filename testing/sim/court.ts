@@ -20,7 +20,10 @@ export type RaftView = Pick<
 export interface NodeView {
   readonly id: ServerID;
   readonly address: ServerAddress;
+  /** Where log and snapshots are. */
   readonly disk: SimDisk;
+  /** Where term and vote are; may be the same disk. */
+  readonly stableDisk: SimDisk;
   /** `null` while the process is down or starting. */
   readonly raft: RaftView | null;
 }

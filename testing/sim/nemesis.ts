@@ -65,10 +65,12 @@ export class Nemesis {
     network.heal();
     network.weather = CALM;
     for (const node of this.#cluster.nodes) {
-      node.disk.speed = profile.diskSpeed;
-      node.disk.nextFault = null;
+      for (const disk of node.disks) {
+        disk.speed = profile.diskSpeed;
+        disk.nextFault = null;
+      }
       node.process?.resume();
-      if (node.disk.isHanging) node.crash('kill');
+      if (node.disks.some(({ isHanging }) => isHanging)) node.crash('kill');
       if (!node.isUp) this.#cluster.startNode(node);
     }
   }
@@ -169,7 +171,9 @@ export class Nemesis {
   }
 
   #disturbDisk(kind: DiskFault | 'slow-disk', node: SimNode, whileMs: number): void {
-    const { disk } = node;
+    const [first, second = first] = node.disks;
+    const disk = this.#random.next() < 0.5 ? first : second;
+    if (disk === undefined) return;
     if (kind === 'slow-disk') {
       disk.speed = SLOW_DISK;
       this.#later(whileMs, () => {

@@ -21,6 +21,8 @@ export interface Profile {
   readonly preVoteDisabled: boolean;
   /** Stores have replaceTail, setMany and getLogRange. */
   readonly atomicStores: boolean;
+  /** Term and vote have a disk of their own, which fails and loses by itself. */
+  readonly separateStores: boolean;
   /** How long reading the log takes; 0 reads at once. */
   readonly readDelayMs: number;
   readonly diskSpeed: DiskSpeed;
@@ -56,6 +58,7 @@ export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
     snapshotThreshold: pick(random, 1, 8, 30),
     preVoteDisabled: random.next() < 0.25,
     atomicStores: random.next() < 0.6,
+    separateStores: random.next() < 0.3,
     readDelayMs: pick(random, 0, 0, 0.3, 2),
     diskSpeed: pick(
       random,

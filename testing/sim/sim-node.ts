@@ -36,6 +36,7 @@ export class SimNode implements NodeView {
   readonly id: ServerID;
   readonly address: ServerAddress;
   readonly disk: SimDisk;
+  readonly stableDisk: SimDisk;
   readonly #world: World;
   readonly #random: Random;
   #process: SimProcess | null = null;
@@ -49,7 +50,9 @@ export class SimNode implements NodeView {
     this.id = id;
     this.address = `sim:${id}`;
     const { scheduler, profile, court } = world;
-    this.disk = new SimDisk(scheduler, random, id, profile.diskSpeed, court);
+    const newDisk = (): SimDisk => new SimDisk(scheduler, random, id, profile.diskSpeed, court);
+    this.disk = newDisk();
+    this.stableDisk = profile.separateStores ? newDisk() : this.disk;
   }
 
   get raft(): RaftNode | null {
@@ -68,9 +71,9 @@ export class SimNode implements NodeView {
     return this.#process !== null;
   }
 
-  /** True when it runs and is not stopped. */
-  get canBeAsked(): boolean {
-    return this.#raft !== null && this.#process?.isRunning === true;
+  /** Its one or two disks. */
+  get disks(): readonly SimDisk[] {
+    return this.disk === this.stableDisk ? [this.disk] : [this.disk, this.stableDisk];
   }
 
   get isLeader(): boolean {
@@ -111,14 +114,14 @@ export class SimNode implements NodeView {
     });
   }
 
-  /** Ends the process without a word. */
+  /** Ends the process without a word. The power can also fail while there is none. */
   crash(kind: CrashKind): void {
-    if (this.#process === null) return;
+    if (this.#process === null && kind === 'kill') return;
     this.#world.write(this.id, `crashes: ${kind}`);
-    this.#process.kill();
+    this.#process?.kill();
     const endpoint = this.#world.network.endpointAt(this.address);
     if (endpoint !== undefined) this.#world.network.unlisten(this.address, endpoint);
-    this.disk.crash(kind);
+    for (const disk of this.disks) disk.crash(kind);
     this.#process = null;
     this.#raft = null;
     this.#fsm = null;
@@ -129,6 +132,8 @@ export class SimNode implements NodeView {
     const Store = profile.atomicStores ? AtomicDiskStore : DiskStore;
     const Fsm = profile.batchingFSM ? BatchingSimFSM : SimFSM;
     const store = new Store(this.disk, process, profile.readDelayMs);
+    const { separateStores } = profile;
+    const stable = separateStores ? new Store(this.stableDisk, process, 0) : store;
     const snapshots = new SimSnapshotStore(this.disk, process);
     const transport = new SimTransport(network, process, this.address, profile.rpcTimeoutMs);
     const watcher = {
@@ -145,9 +150,9 @@ export class SimNode implements NodeView {
       logger: this.#logger(process),
     };
     if (bootstrap !== null) {
-      await bootstrapCluster(config, store, store, snapshots, transport, bootstrap);
+      await bootstrapCluster(config, store, stable, snapshots, transport, bootstrap);
     }
-    return newRaft(config, this.#fsm, store, store, snapshots, transport);
+    return newRaft(config, this.#fsm, store, stable, snapshots, transport);
   }
 
   #logger(process: SimProcess): Logger {

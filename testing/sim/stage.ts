@@ -53,7 +53,7 @@ export class Stage {
         appliedIndex: () => shown.applied,
         getConfiguration: () => new KnownConfiguration(),
       };
-      const node = { id, address: `sim:${id}`, disk, raft };
+      const node = { id, address: `sim:${id}`, disk, stableDisk: disk, raft };
       this.#nodes.set(id, node);
       this.court.admit(node);
       this.court.started(node);

@@ -10,8 +10,9 @@ export const leaderAppendOnly: Invariant = {
   watch(facts, violated) {
     return {
       writeIssued(node, write) {
-        const { issued, durable } = node.disk;
-        if (facts.leaderOf(durable.number('CurrentTerm')) !== node.id) return;
+        const { issued } = node.disk;
+        const term = node.stableDisk.durable.number('CurrentTerm');
+        if (facts.leaderOf(term) !== node.id) return;
         if (write.kind === 'replace' && write.from <= issued.lastIndex) {
           violated(`${node.id} leads and replaces its log from ${write.from} on`);
         }

@@ -44,7 +44,7 @@ export const monotonic: Invariant = {
       writeSynced(node, write) {
         if (write.kind !== 'keys') return;
         const term = write.writes.get('CurrentTerm');
-        const before = node.disk.durable.number('CurrentTerm');
+        const before = node.stableDisk.durable.number('CurrentTerm');
         if (typeof term === 'number' && term < before) {
           violated(`${node.id} saves term ${term} over term ${before}`);
         }

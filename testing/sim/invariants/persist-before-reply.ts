@@ -8,13 +8,13 @@ import type {
 import type { Invariant, NodeView } from '../court.ts';
 
 /** Why a vote may not be given yet, `null` when it may. */
-function unkeptVote({ id, disk }: NodeView, request: RequestVoteRequest): string | null {
-  const { durable } = disk;
+function unkeptVote(node: NodeView, request: RequestVoteRequest): string | null {
+  const { durable } = node.stableDisk;
   const candidate = request.rpcHeader.addr ?? request.candidate;
   const kept =
     durable.number('LastVoteTerm') === request.term &&
     bytesEqual(durable.bytes('LastVoteCand'), candidate);
-  return kept ? null : `${id} grants a vote in term ${request.term} that is not on its disk`;
+  return kept ? null : `${node.id} grants a vote in term ${request.term} that is not on its disk`;
 }
 
 /** Why entries may not be acknowledged yet, `null` when they may. */
@@ -50,8 +50,8 @@ export const persistBeforeReply: Invariant = {
     const judge = (complaint: string | null): void => {
       if (complaint !== null) violated(complaint);
     };
-    const judgeTerm = ({ id, disk }: NodeView, kind: string, term: number): void => {
-      const saved = disk.durable.number('CurrentTerm');
+    const judgeTerm = ({ id, stableDisk }: NodeView, kind: string, term: number): void => {
+      const saved = stableDisk.durable.number('CurrentTerm');
       if (term > saved) violated(`${id} sends ${kind} of term ${term}, its disk has term ${saved}`);
     };
     return {
@@ -72,10 +72,10 @@ export const persistBeforeReply: Invariant = {
         }
       },
       elected(node, term) {
-        const { id, disk } = node;
+        const { id, stableDisk } = node;
         // Whom an uncommitted change leaves out may stand, and does not vote (thesis §4.2.2).
         const votes = facts.configurationsOf(node).every((servers) => hasVote(servers, id));
-        if (votes && disk.durable.number('LastVoteTerm') !== term) {
+        if (votes && stableDisk.durable.number('LastVoteTerm') !== term) {
           violated(`${id} leads in term ${term} and its own vote is not on its disk`);
         }
       },

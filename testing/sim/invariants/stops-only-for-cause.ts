@@ -9,8 +9,9 @@ export const stopsOnlyForCause: Invariant = {
   source: 'Raft paper, §2 (a replicated state machine is available while a majority is)',
   watch(_facts, violated) {
     return {
-      retired({ id, disk }, cause) {
-        if (cause !== null && !disk.hasFailed) violated(`${id} stops: ${cause.message}`);
+      retired({ id, disk, stableDisk }, cause) {
+        const hasReason = disk.hasFailed || stableDisk.hasFailed;
+        if (cause !== null && !hasReason) violated(`${id} stops: ${cause.message}`);
       },
     };
   },
