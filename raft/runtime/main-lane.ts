@@ -126,8 +126,8 @@ export class MainLane {
   }
 
   /**
-   * Lets in what was proposed so far, as far as there is room, without waiting for the turn to end: a
-   * caller's own requests keep their order, as they do in Go, where `Apply` returns once it is taken.
+   * Lets in what was proposed so far, as far as there is room, without waiting for the end of the
+   * turn: a caller's own requests keep their order, as in Go, where `Apply` returns once it is taken.
    */
   flush(): void {
     while (this.#proposals.length > 0 && this.#o.hasRoom()) {
