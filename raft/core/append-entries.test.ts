@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
 import {
   appendBy,
-  at,
   configurationEntry,
   elect,
   entries,
@@ -15,11 +14,9 @@ import {
   theOnly,
   voters,
 } from '../../testing/core-fixture.ts';
-import { type Log, LogType } from '../log.ts';
 import { AppendEntriesRequest, TimeoutNowRequest } from '../messages.ts';
 import { RaftState } from '../state.ts';
-import { onAppendEntries } from './append-entries.ts';
-import { Effects } from './effect.ts';
+import type { Effects } from './effect.ts';
 import type { NodeState } from './node.ts';
 
 const TICKET = 7;
@@ -250,13 +247,6 @@ describe('the entries of an AppendEntries', () => {
     ]);
   });
 
-  it('that contradict what is committed stop the node without an answer', () => {
-    const node = follower({ commitIndex: 4 });
-    const out = receive(node, request({ prevLogEntry: 3, prevLogTerm: 2, entries: entries(4, 3) }));
-    expect(out.list).toMatchObject([{ kind: 'fatal', error: { code: 'ERR_COMMITTED_CONFLICT' } }]);
-    expect(termsOf(node)).toEqual(all);
-  });
-
   it('are cut just above what is committed', () => {
     const node = follower({ commitIndex: 3 });
     const out = receive(node, request({ prevLogEntry: 3, prevLogTerm: 2, entries: entries(4, 3) }));
@@ -338,46 +328,5 @@ describe('the commit index of an AppendEntries', () => {
     };
     const out = receive(follower(), request(fields));
     expect(kindsOf(out)).toEqual(['append', 'awaitDurable', 'apply', 'reply']);
-  });
-});
-
-describe('a malformed AppendEntries', () => {
-  const legacy: Log = { ...entry(6, 3), type: LogType.LogAddPeerDeprecated, data: utf8('x') };
-
-  it.each<[string, Log[], RegExp]>([
-    [
-      'with a gap',
-      [entry(6, 3), entry(8, 3)],
-      /expected entry 7 of a term from 3 to 3, got entry 8/,
-    ],
-    ['that does not follow its previous entry', [entry(7, 3)], /expected entry 6/],
-    ['with falling terms', [entry(6, 3), entry(7, 2)], /of a term from 3 to 3, got .* term 2/],
-    [
-      'with a term below the previous entry’s',
-      [entry(6, 1)],
-      /of a term from 2 to 3, got .* term 1/,
-    ],
-    ['with a term above its own', [entry(6, 4)], /of a term from 2 to 3, got .* term 4/],
-    [
-      'with a configuration nobody can read',
-      [{ ...entry(6, 3), type: LogType.LogConfiguration, data: utf8('x') }],
-      /failed to decode configuration/,
-    ],
-    ['with an empty configuration', [{ ...legacy, data: null }], /failed to decode peers/],
-    ['with peers nobody can read', [legacy], /failed to decode peers/],
-  ])('%s is answered by an error and changes nothing', (_what, wrong, message) => {
-    const node = follower({ currentTerm: 2 });
-    const out = receive(node, request({ prevLogEntry: 5, prevLogTerm: 2, entries: wrong }));
-    const error = expect.objectContaining({ message: expect.stringMatching(message) });
-    expect(out.list).toEqual([{ kind: 'replyError', ticket: TICKET, error }]);
-    expect(node).toMatchObject({ currentTerm: 2, leaderID: 'b' });
-    expect(termsOf(node)).toEqual([1, 1, 2, 2, 2]);
-  });
-
-  it('of an older term is only refused', () => {
-    const out = new Effects();
-    const wrong = appendBy('b', { term: 2, entries: [entry(9, 9)] });
-    onAppendEntries(follower(), wrong, TICKET, at(0), out);
-    expect(kindsOf(out)).toEqual(['reply']);
   });
 });

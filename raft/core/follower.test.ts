@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
+  candidacyOf,
+  configurationEntry,
   newNode,
+  only,
   recordingLogger,
   server,
   stand,
@@ -9,6 +12,7 @@ import {
 } from '../../testing/core-fixture.ts';
 import { Configuration, ServerSuffrage } from '../configuration.ts';
 import { RaftState } from '../state.ts';
+import { noteConfiguration, settleConfiguration } from './membership.ts';
 
 describe('a follower whose heartbeat timer rings', () => {
   it('looks again later when it heard its leader just now', () => {
@@ -80,6 +84,23 @@ describe('a follower that must not stand (TestRaft_runFollower_State_Transition,
     expect(node).toMatchObject({ role: RaftState.Follower, leaderAddress: '' });
     expect(lines).toEqual([`warn: ${reason}`]);
     expect([timersOf(first), timersOf(second)]).toEqual([['heartbeat=1000'], ['heartbeat=1000']]);
+  });
+
+  it('stands, without a vote of its own, when only an uncommitted change leaves it out', () => {
+    const node = newNode({ log: [1, 1], commitIndex: 1, config: { preVote: false } });
+    noteConfiguration(node, configurationEntry(2, 1, voters('b', 'c')));
+    const out = stand(node);
+    expect(node).toMatchObject({ role: RaftState.Candidate, currentTerm: 2, vote: null });
+    expect(only(out, 'sendVote').map(({ to }) => to.id)).toEqual(['b', 'c']);
+    expect(candidacyOf(node).votes.granted).toBe(0);
+  });
+
+  it('stays quiet once it knows that the change is committed (TestRaft_RemoveFollower, 43)', () => {
+    const node = newNode({ log: [1, 1], commitIndex: 2 });
+    noteConfiguration(node, configurationEntry(2, 1, voters('b', 'c')));
+    settleConfiguration(node);
+    stand(node);
+    expect(node.role).toBe(RaftState.Follower);
   });
 
   it('stands when it is a voter of a configuration that is not committed (S13)', () => {

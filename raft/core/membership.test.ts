@@ -33,6 +33,7 @@ import {
 import { encodePeers } from '../configuration-codec.ts';
 import { ErrLeadershipTransferInProgress, ErrNotLeader } from '../errors.ts';
 import { LogType } from '../log.ts';
+import { AppendEntriesResponse } from '../messages.ts';
 import { RaftState } from '../state.ts';
 import type { Effects } from './effect.ts';
 import {
@@ -245,6 +246,22 @@ describe('a server that is removed', () => {
     expect(peerTimersOf(done, b)).toEqual(['commit=off', 'retry=off']);
     step(node, { kind: 'propose', proposals: [{ type: 0, data: null, extensions: null }] });
     expect(b.sendIndex).toBe(4);
+  });
+
+  it('takes no word of heartbeats and timers any more', () => {
+    const { node, leadership, b, request } = removing();
+    const round = leadership.round + 9;
+    const beat = { kind: 'heartbeatReply', leadership, peer: b, round, sentAtMs: 77 } as const;
+    const reply = new AppendEntriesResponse({ term: 9 });
+    expect(stepOfPeer(node, { ...beat, outcome: { reply } }).list).toEqual([]);
+    expect(b).toMatchObject({ lastContactMs: 0, beating: false });
+    const { epoch } = request;
+    const error = new Error('unreachable');
+    stepOfPeer(node, { kind: 'sendFailed', leadership, peer: b, epoch, error });
+    for (const timer of ['commit', 'retry', 'beat'] as const) {
+      const out = stepOfPeer(node, { kind: 'peerTimer', leadership, peer: b, timer });
+      expect([out.list, out.timers]).toEqual([[], []]);
+    }
   });
 
   it('that cannot be reached is left alone at once', () => {
