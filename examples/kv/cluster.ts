@@ -13,6 +13,11 @@ const PORT_ATTEMPTS = 100;
 const CLOSE_LIMIT_MS = 10_000;
 const LOG_TAIL_LINES = 3;
 
+/** Something that keeps a cluster from running; the text is meant for the terminal. */
+export class ClusterError extends Error {
+  override readonly name = 'ClusterError';
+}
+
 /** One node of a local cluster. */
 export interface NodeAddress {
   readonly id: string;
@@ -67,7 +72,7 @@ export async function pickAddresses(
     const nodes = ids.map((id, at) => ({ id, raftPort: first + at, httpPort: first + 1000 + at }));
     if ((await takenPorts(nodes)).length === 0) return nodes;
   }
-  throw new Error(`found no free ports from ${basePort} on`);
+  throw new ClusterError(`found no free ports from ${basePort} on`);
 }
 
 function isAddress(value: unknown): value is NodeAddress {
@@ -89,12 +94,14 @@ export async function readAddresses(dataDir: string): Promise<NodeAddress[] | un
   try {
     content = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    if (error instanceof SyntaxError) throw new Error(`${file}: expected JSON: ${error.message}`);
+    if (error instanceof SyntaxError) {
+      throw new ClusterError(`${file}: expected JSON: ${error.message}`);
+    }
     if (asError(error).message.startsWith('ENOENT')) return undefined;
     throw error;
   }
   if (Array.isArray(content) && content.length > 0 && content.every(isAddress)) return content;
-  throw new Error(`${file}: expected a list of {"id","raftPort","httpPort"}`);
+  throw new ClusterError(`${file}: expected a list of {"id","raftPort","httpPort"}`);
 }
 
 /** Remembers the addresses, because a node keeps its raft address for ever. */
@@ -103,9 +110,12 @@ export async function writeAddresses(dataDir: string, nodes: readonly NodeAddres
   await writeFile(path.join(dataDir, 'cluster.json'), `${JSON.stringify(nodes, undefined, 2)}\n`);
 }
 
-/** Deletes all data of a cluster. */
-export async function removeData(dataDir: string): Promise<void> {
-  await rm(dataDir, { recursive: true, force: true });
+/** Deletes all data of a cluster, and nothing else that is in the directory. */
+export async function removeData(dataDir: string, nodes: readonly NodeAddress[]): Promise<void> {
+  const names = nodes.flatMap(({ id }) => [id, `${id}.log`]);
+  for (const name of [...names, 'cluster.json']) {
+    await rm(path.join(dataDir, name), { recursive: true, force: true });
+  }
 }
 
 /** A process that ended although nobody asked it to. */

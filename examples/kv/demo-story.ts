@@ -1,6 +1,6 @@
 import { readCities } from './cities.ts';
 import { KvClient, type NodeStatus } from './client.ts';
-import type { Cluster } from './cluster.ts';
+import { type Cluster, ClusterError } from './cluster.ts';
 import type { DemoOptions } from './demo-args.ts';
 import { IN_FLIGHT, Load } from './load.ts';
 import { type Progress, shown, showProgress } from './progress.ts';
@@ -34,7 +34,9 @@ async function awaitLeader(stage: Stage, atLeast: number): Promise<NodeStatus> {
   const { statuses, held } = await lookUntil(client, origins, settled, LEADER_LIMIT_MS, signal);
   const leader = statuses.find((status) => status?.state === 'Leader');
   if (held && leader) return leader;
-  throw new Error(`no leader within ${seconds(LEADER_LIMIT_MS)}; see the logs beside the data`);
+  throw new ClusterError(
+    `no leader within ${seconds(LEADER_LIMIT_MS)}; see the logs beside the data`,
+  );
 }
 
 async function startNodes(stage: Stage, hadData: boolean): Promise<void> {
@@ -79,7 +81,7 @@ async function restart(stage: Stage, id: string, say: Progress['say']): Promise<
   const caughtUp = ([status]: readonly NodeStatus[]) => Number(status?.appliedIndex) >= target;
   const origins = [cluster.url(id)];
   const { statuses, held } = await lookUntil(client, origins, caughtUp, CATCH_UP_LIMIT_MS, signal);
-  if (!held) throw new Error(`${id} did not catch up within ${seconds(CATCH_UP_LIMIT_MS)}`);
+  if (!held) throw new ClusterError(`${id} did not catch up within ${seconds(CATCH_UP_LIMIT_MS)}`);
   const tookMs = performance.now() - startMs;
   const installed = Number(statuses[0]?.snapshotsInstalled);
   const how = installed > 0 ? 'by snapshot and then from the log' : 'from the log';

@@ -3,6 +3,7 @@ import { asError } from '../../raft/errors.ts';
 import { UsageError } from './args.ts';
 import {
   Cluster,
+  ClusterError,
   pickAddresses,
   readAddresses,
   removeData,
@@ -18,20 +19,17 @@ const BASE_PORT = 7001;
 const NODE_ARGS = ['--snapshot-interval', '10000', '--snapshot-threshold', '16384'];
 const EXIT_INTERRUPTED = 130;
 
-/** A reason to stop that needs no stack trace. */
-class DemoError extends Error {}
-
 async function prepare(options: DemoOptions): Promise<{ cluster: Cluster; hadData: boolean }> {
   const { dataDir, fresh } = options;
   const earlier = await readAddresses(dataDir);
   const taken = await takenPorts(earlier ?? []);
   if (taken.length > 0) {
-    throw new DemoError(
+    throw new ClusterError(
       `port ${taken.join(', ')} of the cluster in ${dataDir} is in use: ` +
         'end the other demo first, or choose another directory with --data',
     );
   }
-  if (fresh) await removeData(dataDir);
+  if (fresh) await removeData(dataDir, earlier ?? []);
   const hadData = earlier !== undefined && !fresh;
   const nodes = hadData ? earlier : await pickAddresses(IDS, BASE_PORT);
   if (!hadData) await writeAddresses(dataDir, nodes);
@@ -53,7 +51,7 @@ async function run(options: DemoOptions, interrupted: AbortSignal): Promise<numb
   const failed = new AbortController();
   cluster.onUnexpectedExit = ({ id, code, logTail }) => {
     const text = `node ${id} ended by itself with code ${code}; its last words:\n${logTail}`;
-    failed.abort(new DemoError(text));
+    failed.abort(new ClusterError(text));
   };
   const signal = AbortSignal.any([interrupted, failed.signal]);
   try {
@@ -91,7 +89,7 @@ try {
   process.exitCode = await main();
 } catch (error) {
   const usage = error instanceof UsageError;
-  const expected = usage || error instanceof DemoError;
+  const expected = usage || error instanceof ClusterError;
   console.error(`demo: ${expected ? error.message : (asError(error).stack ?? error)}`);
   process.exitCode = usage ? 2 : 1;
 }

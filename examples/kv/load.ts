@@ -1,4 +1,5 @@
 import type { KvClient } from './client.ts';
+import { ClusterError } from './cluster.ts';
 
 /** A record to be stored. */
 export interface KvRecord {
@@ -64,7 +65,7 @@ export class Load {
     let lastCount = 0;
     const watchdog = setInterval(() => {
       if (this.#count === lastCount) {
-        stalled.abort(new Error(`no write was acknowledged for ${STALL_LIMIT_MS / 1000} s`));
+        stalled.abort(new ClusterError(`no write was acknowledged for ${STALL_LIMIT_MS / 1000} s`));
       }
       lastCount = this.#count;
     }, STALL_LIMIT_MS);

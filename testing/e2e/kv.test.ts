@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -99,17 +99,22 @@ describe('a node', () => {
 });
 
 describe('the demo', () => {
-  it('gives a good verdict, twice on the same data', async () => {
+  it('gives a good verdict, on new data, on the same, and afresh', async () => {
     const data = path.join(dir, 'demo');
     const first = await runProgram(demo, ['--exit', '--limit', '1500', '--data', data]);
     expect(first.out + first.err).toContain('Verdict: good.');
     expect(first.code).toBe(0);
     const addresses = await readAddresses(data);
+    await writeFile(path.join(data, 'mine.txt'), 'not of the demo');
     const second = await runProgram(demo, ['--exit', '--limit', '100', '--data', data]);
     expect(second.out).toContain('the data of an earlier run are there: 1,500 records');
     expect(second.out).toContain('Verdict: good.');
     expect(second.code).toBe(0);
     expect(await readAddresses(data)).toEqual(addresses);
+    const third = await runProgram(demo, ['--fresh', '--exit', '--limit', '50', '--data', data]);
+    expect(third.out).toContain('Verdict: good.');
+    expect(third.out).not.toContain('earlier run');
+    expect(await readFile(path.join(data, 'mine.txt'), 'utf8')).toBe('not of the demo');
   });
 
   it('stays up until it is told to end', async () => {
@@ -136,7 +141,9 @@ describe('the demo', () => {
     await writeFile(path.join(dir, 'cluster.json'), '[]');
     const damaged = await runProgram(demo, ['--exit', '--data', dir]);
     expect(damaged.code).toBe(1);
-    expect(damaged.err).toContain('cluster.json: expected a list of {"id","raftPort","httpPort"}');
+    expect(damaged.err).toBe(
+      `demo: ${dir}/cluster.json: expected a list of {"id","raftPort","httpPort"}\n`,
+    );
   });
 
   it('picks other ports for new data when its own are taken', async () => {
