@@ -24,6 +24,7 @@ export function showProgress(total: number, done: () => number): Progress {
   const rate = () => shown((done() / Math.max(performance.now() - startMs, 1)) * 1000);
   if (!process.stdout.isTTY) {
     const timer = setInterval(() => {
+      if (done() === total) return;
       console.log(`  ${shown(done())} of ${shown(total)} records, ${rate()} a second`);
     }, PLAIN_INTERVAL_MS);
     return { say: (line) => console.log(line), stop: () => clearInterval(timer) };

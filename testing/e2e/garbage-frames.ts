@@ -57,8 +57,8 @@ function mutate(random: Random, frame: Uint8Array): Uint8Array {
 }
 
 /**
- * True when a node would believe the frame. The wire has no authentication: a well-formed request of
- * a later term, or the order to stand for election, is not garbage but an impostor's.
+ * True when a node would believe the frame. The wire has no authentication: a well-formed request
+ * of a later term, or the order to stand for election, is not garbage but an impostor's.
  */
 function isBelievable(frame: Uint8Array): boolean {
   const [type = 0] = frame;
