@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ServerSuffrage } from '../../raft/configuration.ts';
-import { ErrNothingNewToSnapshot } from '../../raft/errors.ts';
+import { ErrNothingNewToSnapshot, RaftError } from '../../raft/errors.ts';
 import { encodeCommand } from './commands.ts';
 import type { FakeRaft } from './fake-raft.ts';
 import type { KvFsm } from './fsm.ts';
@@ -102,6 +102,19 @@ describe('members', () => {
       'leadershipTransfer',
       'leadershipTransferToServer a',
     ]);
+  });
+});
+
+describe('what the cluster does not allow', () => {
+  it.each([
+    ['ERR_NO_TRANSFER_TARGET', 409],
+    ['ERR_TRANSFER_TO_NONVOTER', 409],
+    ['ERR_LEADERSHIP_TRANSFER_TIMEOUT', 503],
+    ['ERR_SOMETHING_ELSE', 500],
+  ])('%s is answered by %i', async (code, status) => {
+    raft.failure = new RaftError(code, 'because');
+    const answer = await app.inject({ method: 'POST', url: '/leadership-transfer' });
+    expect([answer.statusCode, errorOf(answer)]).toEqual([status, 'because']);
   });
 });
 

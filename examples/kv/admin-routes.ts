@@ -4,7 +4,7 @@ import { asError, ErrNothingNewToSnapshot } from '../../raft/errors.ts';
 import { raftStateToString } from '../../raft/state.ts';
 import { isMemberID, parseHostPort } from './addresses.ts';
 import { parseJsonObject } from './batch.ts';
-import { badRequest, HttpError } from './http-errors.ts';
+import { badRequest, fromRaftError, HttpError } from './http-errors.ts';
 import { asLeader, notLeader, propose, type Service } from './service.ts';
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -126,7 +126,7 @@ async function removeMember(service: Service, url: string, id: string): Promise<
 async function takeSnapshot(service: Service): Promise<object> {
   const error = await service.raft.snapshot().error();
   if (error === ErrNothingNewToSnapshot) return { taken: false, reason: error.message };
-  if (error !== null) throw new HttpError(500, error.message);
+  if (error !== null) throw fromRaftError(error);
   const { last_snapshot_index: index } = service.raft.stats();
   return { taken: true, index: Number(index) };
 }

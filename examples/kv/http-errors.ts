@@ -42,21 +42,33 @@ export function unavailable(message: string, outcome?: ApplyOutcome): HttpError 
   });
 }
 
-const retryable: ReadonlySet<Error> = new Set([
-  ErrNotLeader,
-  ErrLeadershipLost,
-  ErrLeadershipTransferInProgress,
-  ErrEnqueueTimeout,
-  ErrRaftShutdown,
-  ErrAbortedByRestore,
+/** Codes of what may well succeed when it is tried again. */
+const retryable: ReadonlySet<string> = new Set([
+  ErrNotLeader.code,
+  ErrLeadershipLost.code,
+  ErrLeadershipTransferInProgress.code,
+  ErrEnqueueTimeout.code,
+  ErrRaftShutdown.code,
+  ErrAbortedByRestore.code,
+  'ERR_LEADERSHIP_TRANSFER_TIMEOUT',
+  'ERR_TIMEOUT_NOW_FAILED',
+]);
+
+/** Codes of what the cluster, as it is at the moment, does not allow. */
+const conflicts: ReadonlySet<string> = new Set([
+  'ERR_INVALID_CONFIGURATION',
+  'ERR_CONFIGURATION_CHANGED',
+  'ERR_NO_TRANSFER_TARGET',
+  'ERR_UNKNOWN_PEER',
+  'ERR_TRANSFER_TO_NONVOTER',
+  'ERR_SNAPSHOT_TOO_EARLY',
 ]);
 
 /** What a failed operation of the node means to an HTTP caller. */
 export function fromRaftError(error: Error, outcome?: ApplyOutcome): HttpError {
-  if (retryable.has(error)) return unavailable(error.message, outcome);
-  if (error instanceof RaftError && error.code.startsWith('ERR_INVALID_CONFIGURATION')) {
-    return new HttpError(409, error.message);
-  }
+  const code = error instanceof RaftError ? error.code : '';
+  if (retryable.has(code)) return unavailable(error.message, outcome);
+  if (conflicts.has(code)) return new HttpError(409, error.message);
   return new HttpError(500, error.message, outcome === undefined ? {} : { outcome });
 }
 
