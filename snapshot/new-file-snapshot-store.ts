@@ -1,22 +1,8 @@
 import { stderr } from 'node:process';
-import { formatHclogLine } from '../internal/hclog.ts';
+import { type LineOutput, newLineLogger } from '../raft/line-logger.ts';
 import type { Logger } from '../raft/logger.ts';
 import { FileSnapshotStore } from './file-snapshot-store.ts';
 import { nodeFileSystem } from './node-file-system.ts';
-
-/** Takes finished lines. A Node `Writable` is one. */
-interface LineOutput {
-  write(line: string): unknown;
-}
-
-/** What Go's store logs with when it is given no logger: hclog's lines, INFO and above. */
-function defaultLogger(output: LineOutput): Logger {
-  const at = (level: 'INFO' | 'WARN' | 'ERROR') => (fields: object, message: string) => {
-    const line = { time: new Date(), level, name: 'snapshot', message, fields: { ...fields } };
-    output.write(formatHclogLine(line));
-  };
-  return { trace() {}, debug() {}, info: at('INFO'), warn: at('WARN'), error: at('ERROR') };
-}
 
 /**
  * Opens a file snapshot store that logs through `logger`, or to standard error when it is `null`.
@@ -28,7 +14,7 @@ export function newFileSnapshotStoreWithLogger(
   retain: number,
   logger: Logger | null,
 ): Promise<FileSnapshotStore> {
-  const init = { fileSystem: nodeFileSystem, logger: logger ?? defaultLogger(stderr) };
+  const init = { fileSystem: nodeFileSystem, logger: logger ?? newLineLogger('snapshot', stderr) };
   return FileSnapshotStore.open(base, retain, init);
 }
 
@@ -42,6 +28,7 @@ export function newFileSnapshotStore(
   retain: number,
   logOutput: LineOutput | Logger | null = null,
 ): Promise<FileSnapshotStore> {
-  const logger = logOutput !== null && 'write' in logOutput ? defaultLogger(logOutput) : logOutput;
+  const logger =
+    logOutput !== null && 'write' in logOutput ? newLineLogger('snapshot', logOutput) : logOutput;
   return newFileSnapshotStoreWithLogger(base, retain, logger);
 }

@@ -12,6 +12,8 @@
  *
  * @packageDocumentation
  */
+
+export type { LineOutput } from '../raft/line-logger.ts';
 export {
   InmemTransport,
   type InmemTransportOptions,
@@ -19,7 +21,6 @@ export {
   newInmemTransport,
   newInmemTransportWithTimeout,
 } from './inmem-transport.ts';
-export type { LineOutput } from './line-logger.ts';
 export {
   DefaultMaxRPCsInFlight,
   DefaultTimeoutScale,

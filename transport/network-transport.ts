@@ -10,6 +10,7 @@ import {
   ErrTransportShutdown,
   RaftError,
 } from '../raft/errors.ts';
+import { type LineOutput, newLineLogger } from '../raft/line-logger.ts';
 import type { Logger } from '../raft/logger.ts';
 import type {
   AppendEntriesRequest,
@@ -35,7 +36,6 @@ import type {
 import { ClientConnection } from './client-connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Inbox } from './inbox.ts';
-import { type LineOutput, newLineLogger } from './line-logger.ts';
 import { BoundedPipeline } from './pipeline.ts';
 import { Server } from './server.ts';
 import { sendSnapshot } from './snapshot-stream.ts';

@@ -1,8 +1,8 @@
 import net from 'node:net';
 import type { ServerAddress } from '../raft/configuration.ts';
 import { RaftError } from '../raft/errors.ts';
+import type { LineOutput } from '../raft/line-logger.ts';
 import type { Logger } from '../raft/logger.ts';
-import type { LineOutput } from './line-logger.ts';
 import { loggerOf, NetworkTransport, type NetworkTransportConfig } from './network-transport.ts';
 import type { StreamConnection, StreamHandler, StreamLayer } from './stream-layer.ts';
 
