@@ -153,15 +153,16 @@ class Simulation {
     }
   }
 
-  /** True when every member has applied all that any client was told of. */
+  /** True when every member has applied the same, and all that any client was told of. */
   #membersAgree(): boolean {
     const leader = this.#cluster.nodes.find(({ isLeader }) => isLeader);
-    if (leader === undefined) return false;
+    const index = leader?.fsm?.state.index ?? 0;
     const { facts } = this.#court;
+    if (leader === undefined || index < facts.acknowledgedUpTo) return false;
     const [configuration] = facts.configurationsOf(leader);
     const members = new Set(configuration?.servers.map(({ id }) => id));
     return this.#cluster.nodes.every(
-      ({ id, fsm }) => !members.has(id) || fsm?.state.index === facts.acknowledgedUpTo,
+      ({ id, fsm }) => !members.has(id) || fsm?.state.index === index,
     );
   }
 
