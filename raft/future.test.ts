@@ -56,7 +56,7 @@ describe('a future', () => {
     expect(refused.index()).toBe(0);
   });
 
-  it('that fails is no unhandled rejection when nobody looks, nor when somebody asks for the error', async () => {
+  it('that fails and is not looked at is no unhandled rejection', async () => {
     const unhandled: unknown[] = [];
     const listen = (reason: unknown) => unhandled.push(reason);
     process.on('unhandledRejection', listen);

@@ -288,7 +288,7 @@ export function elect(
   return { leadership: leadershipOf(node), out };
 }
 
-/** A leader of term 2 whose log is [1, 2]: a configuration and its own first entry, not yet acked. */
+/** A leader of term 2 whose log is [1, 2]: a configuration and its own first entry, unanswered. */
 export function newLeader(options: NodeOptions = {}): {
   readonly node: NodeState;
   readonly leadership: Leadership;

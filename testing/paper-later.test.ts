@@ -164,7 +164,7 @@ describe('§6 Cluster membership changes (by one server at a time, thesis §4)',
     expect(hasVote(follower.configurations.latest, 'a')).toBe(false);
   });
 
-  it('§6 a server that an entry’s removal takes back falls back to the configuration before it', () => {
+  it('§6 a configuration that is cut from the log gives way to the one before it', () => {
     const node = newNode();
     const entry = configurationEntry(2, 1, voters('a', 'b'));
     append(node, 'b', { term: 1, prevLogEntry: 1, prevLogTerm: 1, entries: [entry] });
@@ -194,7 +194,7 @@ describe('§6 Cluster membership changes (by one server at a time, thesis §4)',
     expect(node.commitIndex).toBe(3);
   });
 
-  it('§6 a leader that is not part of C_new leads until that is committed, without counting itself', () => {
+  it('§6 a leader that C_new leaves out leads until that is committed, uncounted', () => {
     const { node } = newLeader({ config: { shutdownOnRemove: false } });
     commitWith(node, 'b', 2);
     change(node, Command.RemoveServer, 'a');
@@ -246,7 +246,7 @@ describe('§7 Log compaction', () => {
     expect(peerOf(cluster.node('a'), 'c').matchIndex).toBe(5);
   });
 
-  it('§7 the snapshot’s last index and term serve the check of the first entry behind it', () => {
+  it('§7 the snapshot’s last index and term serve the check of the next entry', () => {
     const node = newNode({ log: [], snapshot: { index: 4, term: 2 } });
     const fields = { term: 3, prevLogEntry: 4, entries: entries(5, 3) };
     const wrong = append(node, 'b', { ...fields, prevLogTerm: 1 });
@@ -303,7 +303,7 @@ describe('§8 Client interaction', () => {
 });
 
 describe('the thesis', () => {
-  it('thesis §3.10 a transfer target is brought up to date, told to stand, and wins at once', () => {
+  it('thesis §3.10 a transfer target is brought up to date, told to stand, and wins', () => {
     const cluster = new CoreCluster(['a', 'b', 'c']);
     cluster.silence('a');
     cluster.happen('a', { kind: 'propose', proposals: [command] });

@@ -71,7 +71,7 @@ describe('§5.1 Raft basics', () => {
     expect(reply).toMatchObject({ term: 7 });
   });
 
-  it('§5.1 a smaller current term is updated to the larger value, by requests and by answers', () => {
+  it('§5.1 a smaller current term is updated to the larger, by requests and answers', () => {
     const asked = newNode();
     append(asked, 'b', { term: 7 });
     expect(asked.currentTerm).toBe(7);
@@ -261,7 +261,7 @@ describe('§5.3 Log replication', () => {
     expect(cluster.termsOf('c')).toHaveLength(22);
   });
 
-  it('§5.3 an entry is committed once a majority stores it, and all preceding entries with it', () => {
+  it('§5.3 an entry is committed once a majority stores it, and all before it', () => {
     const { node } = newLeader({ servers: voters('a', 'b', 'c', 'd', 'e'), log: [1, 1, 1] });
     appended(node, 4);
     heldBy(node, 'b', 4);
@@ -270,7 +270,7 @@ describe('§5.3 Log replication', () => {
     expect(node.commitIndex).toBe(4);
   });
 
-  it('§5.3 the leader includes the commit index in AppendEntries, and followers apply in log order', () => {
+  it('§5.3 followers learn the commit index by AppendEntries, and apply in log order', () => {
     const cluster = new CoreCluster(['a', 'b', 'c'], noPreVote);
     cluster.silence('a');
     cluster.happen('a', { kind: 'propose', proposals: [command, command] });
@@ -281,7 +281,7 @@ describe('§5.3 Log replication', () => {
     }
   });
 
-  it('§5.3 a leader creates at most one entry with a given index in a term, and never moves it', () => {
+  it('§5.3 a leader creates at most one entry with a given index, and never moves it', () => {
     const { node } = newLeader();
     const indexes = [2];
     for (let i = 0; i < 5; i += 1) {
@@ -310,7 +310,7 @@ describe('§5.3 Log replication', () => {
     }
   });
 
-  it('§5.3 conflicting entries in followers’ logs are overwritten by the leader’s (figure 7)', () => {
+  it('§5.3 conflicting entries of followers are overwritten (figure 7)', () => {
     const leader = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
     const followers = [
       [1, 1, 1, 4, 4, 5, 5, 6, 6],
@@ -341,7 +341,7 @@ describe('§5.3 Log replication', () => {
     expect(peerOf(node, 'b').nextIndex).toBe(4);
   });
 
-  it('§5.3 after a rejection the leader decrements nextIndex and retries until the logs match', () => {
+  it('§5.3 after a rejection the leader decrements nextIndex and retries', () => {
     const b = newNode({ id: 'b', log: [1, 2, 2, 2] });
     const { node } = newLeader({ servers: voters('a', 'b'), log: [1, 3, 3, 3], currentTerm: 3 });
     const tried: number[] = [];
@@ -382,7 +382,7 @@ describe('§5.5 Follower and candidate crashes', () => {
 });
 
 describe('what is exchanged', () => {
-  it('figure 2: between servers there are requests for votes and entries, and nothing else is needed', () => {
+  it('figure 2: requests for votes and for entries are all that is needed', () => {
     const cluster = new CoreCluster(['a', 'b', 'c'], noPreVote);
     cluster.silence('a');
     cluster.happen('a', { kind: 'propose', proposals: [command] });

@@ -62,7 +62,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(23);
   });
 
-  it('commits nothing of earlier terms by counting (TestCommitment_recalculate_startIndex, 92)', () => {
+  it('commits nothing of earlier terms (TestCommitment_recalculate_startIndex, 92)', () => {
     const commitment = new Commitment(five, 4);
     matches(commitment, { s1: 3, s2: 3, s3: 3 });
     expect(commitment.commitIndex).toBe(0);

@@ -110,7 +110,7 @@ describe('a candidate', () => {
 });
 
 describe('the answer to a request for a vote', () => {
-  it('that makes a majority ends the election: the state changes first, then the leader is known', () => {
+  it('that makes a majority ends the election: first the state changes, then the leader', () => {
     const node = newNode(noPreVote);
     stand(node);
     const out = voteFrom(node, 'b', true);

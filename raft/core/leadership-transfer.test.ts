@@ -74,13 +74,17 @@ describe('picking a server (TestRaft_LeadershipTransferPickServer, 54)', () => {
     const wish = { serverID: 'd', serverAddress: 'd:1', prevIndex: 0 };
     const change = { command: ConfigurationChangeCommand.AddVoter, ...wish };
     step(node, { kind: 'changeConfiguration', change, ticket: 1 });
+    expect(peerOf(node, 'd').nextIndex).toBe(4);
     transfer(node, null);
     expect(leadershipOf(node).transfer?.id).toBe('b');
+    step(node, { kind: 'timer', timer: 'transfer' });
+    expect(only(transfer(node, 'd'), 'sendTimeoutNow')).toEqual([]);
+    expect(leadershipOf(node).transfer?.phase).toBe('catching-up');
   });
 });
 
 describe('handing over', () => {
-  it('to a server that has everything tells it to stand, at the address that was given (S90)', () => {
+  it('to a server that has everything tells it to stand, at the given address (S90)', () => {
     const node = settled();
     const out = transfer(node);
     const { transfer: current } = leadershipOf(node);

@@ -145,7 +145,7 @@ describe('a change of the membership', () => {
     expect(node.configurations.latestIndex).toBe(1);
   });
 
-  it('moves a peer to its new address: what is in flight to the old one means nothing (S86)', () => {
+  it('moves a peer to its new address: what is in flight means nothing (S86)', () => {
     const { log, lines } = recordingLogger();
     const node = settled({ logger: log });
     const b = peerOf(node, 'b');

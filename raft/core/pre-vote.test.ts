@@ -155,7 +155,7 @@ describe('a server that is asked for a pre-vote', () => {
     expect(theOnly(out, 'reply').reply).toMatchObject({ granted: true, term: 2 });
   });
 
-  it('grants its own leader’s (TestRaft_PreVote_ShouldNotRejectLeader, 26) and no other’s (27)', () => {
+  it('grants its leader’s (TestRaft_PreVote_ShouldNotRejectLeader, 26) and no other’s', () => {
     const node = newNode({ log: [1, 2] });
     node.leaderAddress = 'b:1';
     expect(theOnly(ask(node, 'b', upToDate), 'reply').reply).toMatchObject({ granted: true });

@@ -58,8 +58,8 @@ const event = fc.oneof(
 type Event = typeof event extends fc.Arbitrary<infer T> ? T : never;
 
 /**
- * A leader a, a follower b, and the transport between them. It keeps what the port promises: what was
- * taken is answered once, in order. A third server, c, answers everything at once, so that the
+ * A leader a, a follower b, and the transport between them. It keeps what the port promises: what
+ * was taken is answered once, in order. A third server, c, answers everything at once, so that the
  * leader commits and forgets whatever b does.
  */
 class Replicated {

@@ -146,7 +146,7 @@ describe('a vote is refused', () => {
     );
   });
 
-  it('while another leads, and nobody’s term is raised (TestRaft_VotingGrant_WhenLeaderAvailable, 21)', () => {
+  it('while another leads (TestRaft_VotingGrant_WhenLeaderAvailable, 21)', () => {
     const { log, lines } = recordingLogger();
     const node = voter({ logger: log });
     node.leaderAddress = 'b:1';
@@ -175,7 +175,7 @@ describe('a vote is refused', () => {
 });
 
 describe('a second request in one term', () => {
-  it('by the same candidate is granted again, without looking at its log and without a write', () => {
+  it('by the same candidate is granted again, without a look at its log or a write', () => {
     const { log, lines } = recordingLogger();
     const node = voter({ vote: voteFor('b', 2), logger: log });
     const out = ask(node, voteBy('b', { term: 2 }), 40);
