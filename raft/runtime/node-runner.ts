@@ -7,14 +7,10 @@ import { Effects } from '../core/effect.ts';
 import type { MainInput, PeerInput } from '../core/input.ts';
 import { lastIndexOf, type NodeState, newNodeState } from '../core/node.ts';
 import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
-import type { FSM } from '../fsm.ts';
-import type { LogStore } from '../log.ts';
 import { type Logger, silentLogger } from '../logger.ts';
 import type { ObservationData } from '../observation.ts';
-import type { SnapshotStore } from '../snapshot.ts';
-import type { StableStore } from '../stable.ts';
 import { RaftState } from '../state.ts';
-import { supportsClose, supportsPreVote, type Transport } from '../transport.ts';
+import { supportsClose, supportsPreVote } from '../transport.ts';
 import { Performer } from './effects.ts';
 import { Entries } from './entries.ts';
 import { FsmLoop } from './fsm-loop.ts';
@@ -26,26 +22,16 @@ import { NodeTimers } from './node-timers.ts';
 import { Observers } from './observers.ts';
 import { Outbound } from './outbound.ts';
 import { PeerSenders } from './peer-sender.ts';
-import { coreConfigOf, diskLimitMs, selfOf } from './self.ts';
+import { coreConfigOf, diskLimitMs, type Parts, selfOf } from './self.ts';
 import { type SnapshotConfiguration, SnapshotLoop } from './snapshot-loop.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { readInitialState } from './startup.ts';
 import { StoreWriter } from './store-writer.ts';
 
-/** Everything a node is made of that comes from outside. */
-export interface Parts {
-  readonly config: Config;
-  readonly fsm: FSM;
-  readonly logs: LogStore;
-  readonly stable: StableStore;
-  readonly snaps: SnapshotStore;
-  readonly trans: Transport;
-}
-
 /** Entries and bytes that a leader may have in flight before proposals have to wait (rule 14). */
 const MAX_IN_FLIGHT_ENTRIES = 65_536;
 const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
-/** How long a shutdown waits for a write that is under way before it says that it still is. */
+/** How long a shutdown waits before it says what has not ended. */
 const SHUTDOWN_LIMIT_MS = 10_000;
 
 /** Owns the lanes of one node: starts them, stops them, waits for them. Go: `run`. */
@@ -263,22 +249,29 @@ export class NodeRunner {
 
   #newSnapshotLoop(): SnapshotLoop {
     const { config, snaps, trans } = this.parts;
-    const { node } = this;
     return new SnapshotLoop({
       clock: this.clock,
-      random: node.random,
+      random: this.node.random,
       log: this.log,
       fsm: this.fsm,
       snaps,
       trans,
       intervalMs: () => config.snapshotInterval,
-      isWorthwhile: () => lastIndexOf(node) - node.snapshotIndex >= config.snapshotThreshold,
+      isWorthwhile: () => this.#snapshotIsWorthwhile(),
       configuration: () => this.#committedConfiguration(),
       onTaken: (index, term) => {
         const { durableIndex } = this.#writer;
         this.post({ kind: 'snapshotTaken', index, term, durableIndex });
       },
     });
+  }
+
+  /** Enough entries came since the last one, and the FSM holds some of them. */
+  #snapshotIsWorthwhile(): boolean {
+    const { node, parts } = this;
+    const newEntries = lastIndexOf(node) - node.snapshotIndex;
+    if (newEntries < parts.config.snapshotThreshold) return false;
+    return this.fsm.finishedIndex > node.snapshotIndex;
   }
 
   /** Asks the main lane for the committed membership. */

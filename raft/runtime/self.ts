@@ -2,7 +2,21 @@ import { utf8 } from '../../internal/bytes.ts';
 import type { Config } from '../config.ts';
 import type { CoreConfig, Self } from '../core/node.ts';
 import { RaftError } from '../errors.ts';
+import type { FSM } from '../fsm.ts';
+import type { LogStore } from '../log.ts';
+import type { SnapshotStore } from '../snapshot.ts';
+import type { StableStore } from '../stable.ts';
 import type { Transport } from '../transport.ts';
+
+/** Everything a node is made of that comes from outside. */
+export interface Parts {
+  readonly config: Config;
+  readonly fsm: FSM;
+  readonly logs: LogStore;
+  readonly stable: StableStore;
+  readonly snaps: SnapshotStore;
+  readonly trans: Transport;
+}
 
 /** Who a node is, by its config and its transport. */
 export function selfOf(config: Config, trans: Transport): Self {
