@@ -105,11 +105,6 @@ export class SettableFuture<T> implements IndexFuture<T> {
     return this.#value;
   }
 
-  /** How the future ended, `null` before. */
-  protected get failure(): Error | null {
-    return this.#error;
-  }
-
   // biome-ignore lint/suspicious/noThenProperty: a future is meant to be awaited (api: Future)
   then<A = T, B = never>(
     onDone?: ((value: T) => A | PromiseLike<A>) | null,

@@ -1,6 +1,6 @@
 import { Channel, overrideNotify } from '../../internal/channel.ts';
 import type { Clock } from '../../internal/clock.ts';
-import { type Config, clockOf, randomOf } from '../config.ts';
+import { clockOf, randomOf } from '../config.ts';
 import { formatServers } from '../configuration.ts';
 import { stepMain } from '../core/core.ts';
 import { Effects } from '../core/effect.ts';
