@@ -8,7 +8,8 @@ export interface LineOutput {
 
 /**
  * A logger that writes hclog's lines from INFO on, for a part of a node that was given a place for
- * its lines and no logger; hclog's default level, as Go's `raft-net` and `snapshot` loggers have it.
+ * its lines and no logger; hclog's default level, as Go's `raft-net` and `snapshot` loggers have
+ * it.
  *
  * @param name which part speaks; stands in front of each message
  */

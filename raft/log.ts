@@ -66,9 +66,9 @@ export type MaybePromise<T> = T | Promise<T>;
  * Calls may overlap: the store performs writes in the order of the calls. Go: `LogStore`.
  */
 export interface LogStore {
-  /** The first index written, 0 for an empty log. */
+  /** The lowest index stored; 0 when the log is empty. */
   firstIndex(): MaybePromise<number>;
-  /** The last index written, 0 for an empty log. */
+  /** The highest index stored; 0 when the log is empty. */
   lastIndex(): MaybePromise<number>;
   /** The entry at `index`; throws or rejects with `ErrLogNotFound` itself when there is none. */
   getLog(index: number): MaybePromise<Log>;

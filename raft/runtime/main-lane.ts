@@ -88,6 +88,7 @@ export class MainLane {
   #busy = false;
   #scheduled = false;
   #turnScheduled = false;
+  #flushing = false;
   #stopped = false;
   #idleWaiters: (() => void)[] = [];
   #roomWaiters: (() => void)[] = [];
@@ -126,15 +127,16 @@ export class MainLane {
   }
 
   /**
-   * Lets in what was proposed so far, as far as there is room, without waiting for the end of the
-   * turn: a caller's own requests keep their order, as in Go, where `Apply` returns once it is taken.
+   * Steps what was proposed so far, as far as there is room, without waiting for the end of the
+   * turn: a caller's own requests keep their order, as in Go, where `Apply` returns once it is
+   * taken. While the lane is busy they wait in their rooms instead, where they have deadlines and
+   * bounds.
    */
   flush(): void {
-    while (this.#proposals.length > 0 && this.#o.hasRoom()) {
-      const input = this.#takeBatch();
-      if (input === undefined) return;
-      this.post(input);
-    }
+    if (this.#proposals.length === 0) return;
+    this.#flushing = true;
+    this.#pump();
+    this.#flushing = false;
   }
 
   /**
@@ -157,9 +159,7 @@ export class MainLane {
     this.#stopped = true;
     this.#proposals.refuseAll(reason);
     this.#changes.refuseAll(reason);
-    for (let input = this.#inbox.shift(); input !== undefined; input = this.#inbox.shift()) {
-      if (input.kind === 'propose') refuse(input.proposals, reason);
-    }
+    this.#inbox.clear();
     for (const wake of this.#roomWaiters.splice(0)) wake();
     if (!this.#busy) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
@@ -272,11 +272,8 @@ export class MainLane {
   }
 
   #admitProposals(): MainInput | undefined {
-    if (this.#proposals.length === 0 || this.#turnScheduled || !this.#o.hasRoom()) return undefined;
-    return this.#takeBatch();
-  }
-
-  #takeBatch(): MainInput | undefined {
+    if (this.#proposals.length === 0 || !this.#o.hasRoom()) return undefined;
+    if (this.#turnScheduled && !this.#flushing) return undefined;
     const batch: EntryProposal[] = [];
     let bytes = 0;
     while (batch.length < MAX_BATCH_ENTRIES && bytes < MAX_BATCH_BYTES) {

@@ -16,8 +16,8 @@ import { type NetworkTransport, newTCPTransport } from '../../transport/index.ts
 type Event = 'sync' | 'meta' | 'sent';
 
 /**
- * The events of a trace. Something counts as synced when its call has returned, and as sent when its
- * call has begun: a send that began before the disk had answered came too early.
+ * The events of a trace. Something counts as synced when its call has returned, and as sent when
+ * its call has begun: a send that began before the disk had answered came too early.
  */
 function eventsOf(trace: string, isSend: (call: string) => boolean): Event[] {
   const direct = trace.match(/data\.mdb", [A-Z_|]*O_DSYNC[A-Z_|]*\) = (\d+)/)?.[1];
