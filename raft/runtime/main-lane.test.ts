@@ -43,6 +43,19 @@ describe('group commit', () => {
     await nodes.close();
   });
 
+  it('goes on to the end of the turn, whatever else the lane does meanwhile', async () => {
+    const { nodes, time, raft, store } = await single();
+    store.writes.length = 0;
+    const futures = [];
+    for (let i = 0; i < 5; i += 1) {
+      futures.push(raft.apply(utf8(`${i}`)));
+      await raft.verifyLeader();
+    }
+    await time.result(Promise.all(futures));
+    expect(store.writes).toEqual(['store 3-7']);
+    await nodes.close();
+  });
+
   it('makes several of what is too much for one', async () => {
     const { nodes, time, raft, leader } = await single();
     for (let i = 0; i < 5000; i += 1) raft.apply(utf8('x'));
