@@ -118,9 +118,10 @@ export class KvClient {
   async *dump(origin: string): AsyncGenerator<DumpedRecord, void> {
     const response = await this.#request(origin, 'GET', '/kv?consistency=stale', null);
     let rest = '';
-    response.body.setEncoding('utf8');
+    // A chunk may end in the middle of a letter; setEncoding of undici's body damages such a one.
+    const decoder = new TextDecoder();
     for await (const chunk of response.body) {
-      const lines = (rest + String(chunk)).split('\n');
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
         const { key, hash } = fieldsOf(JSON.parse(line));
