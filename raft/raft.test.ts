@@ -188,7 +188,7 @@ describe('applying', () => {
     await nodes.close();
   });
 
-  it('31: a command that is not let in within its time is refused, and was not appended', async () => {
+  it('31: a command that is not let in within its time is refused, not appended', async () => {
     const store = new AbleHookedStore();
     const { nodes, time, leader, raft } = await cluster(1, { store });
     const gate = new Gate();
@@ -238,7 +238,7 @@ describe('applying', () => {
 });
 
 describe('losing the leader or a follower', () => {
-  it('16: the others elect another; what the old one took and could not commit is lost', async () => {
+  it('16: the others elect another; what the old one could not commit is lost', async () => {
     const { nodes, time, leader, others } = await cluster(3);
     await time.result(leader.raft.apply(utf8('test')));
     await nodes.agree(1);
@@ -294,7 +294,7 @@ describe('losing the leader or a follower', () => {
     await nodes.close();
   });
 
-  it('15: every change of leadership reaches notifyCh, also when nobody reads it in time', async () => {
+  it('15: every change of leadership reaches notifyCh, read in time or not', async () => {
     const notifyCh = new Channel<boolean>(0);
     const { nodes, time, leader } = await cluster(1, { config: { notifyCh } });
     expect(leader.isLeader).toBe(true);

@@ -116,7 +116,7 @@ describe('adding', () => {
     await nodes.close();
   });
 
-  it('R4: a change that is not let in within its time is refused, also while the node waits', async () => {
+  it('R4: a change that is not let in within its time is refused, whatever is held', async () => {
     const { nodes, time, raft } = await cluster(1);
     let release = (): void => {};
     raft.registerObserver({

@@ -233,7 +233,7 @@ describe('a whole node', () => {
     await node.cluster.close();
   });
 
-  it('answers entries only when they are on the disk, a repetition of them too (rule 4)', async () => {
+  it('answers entries when they are on the disk, a repetition of them too (rule 4)', async () => {
     const store = new AbleHookedStore();
     const node = await lonely(store);
     const { time } = node.cluster;
@@ -264,7 +264,7 @@ describe('a whole node', () => {
     await node.cluster.close();
   });
 
-  it('folds requests that wait into one write, and answers each in its turn (rule 16)', async () => {
+  it('folds requests that wait into one write, answers each in turn (rule 16)', async () => {
     const store = new AbleHookedStore();
     const node = await lonely(store);
     const { time } = node.cluster;

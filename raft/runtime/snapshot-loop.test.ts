@@ -99,7 +99,7 @@ describe('a snapshot that is asked for', () => {
     expect(fsm.released).toBe(2);
   });
 
-  it('fails when there is nothing to put into it, and the next one is free to succeed', async () => {
+  it('fails when there is nothing to put into it, and the next one may succeed', async () => {
     const { loop, state } = setUp();
     state.index = 0;
     expect(await loop.take().error()).toBe(ErrNothingNewToSnapshot);

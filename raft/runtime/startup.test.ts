@@ -136,7 +136,7 @@ describe('a node that starts', () => {
     expect(order).toEqual(['CurrentTerm=7', 'restore']);
   });
 
-  it('writes the last entry of a separate log store again, unless it takes none twice', async () => {
+  it('writes the last entry of a separate log store again, if it takes one twice', async () => {
     const { sources, store } = setUp({ logs: [first, logOf(2, 1)] });
     const stable = new HookedStore();
     stable.inner.setUint64(KEY_CURRENT_TERM, 4);
@@ -214,7 +214,7 @@ describe('a snapshot at start-up', () => {
     expect(fsm.applied).toEqual(['old']);
   });
 
-  it('is needed when there are some: none that can be read is an error, not an empty state', async () => {
+  it('is needed when there are some: none that can be read is no empty state', async () => {
     const { read } = setUp({ term: 2, snaps: snapshotsOf({ index: 5, term: 1, fault: 'no' }) });
     await expect(read()).rejects.toThrow('failed to load any existing snapshots');
   });

@@ -65,7 +65,7 @@ describe('the order of writes', () => {
     await second;
   });
 
-  it('folds appends that wait side by side into one write, and tells each when it is done', async () => {
+  it('folds appends that wait side by side into one write, and tells each', async () => {
     const { writer, store, gate } = setUpHeld();
     const done: string[] = [];
     const note = (what: string) => () => void done.push(what);
@@ -144,7 +144,7 @@ describe('what is durable', () => {
 });
 
 describe('a store without the optional abilities', () => {
-  it('gets term, candidate and term of the vote in the order that is safe at every crash', async () => {
+  it("gets term, candidate and vote's term in the order that is safe at every crash", async () => {
     const { writer, store } = setUp(new HookedStore());
     await writer.persistHardState(7, voteFor('b', 7));
     await writer.persistHardState(8, null);
@@ -215,7 +215,7 @@ describe('compaction', () => {
 });
 
 describe('the first failure', () => {
-  it('is the last write: nothing behind it is performed, and nobody is told that it was', async () => {
+  it('is the last write: nothing behind it is performed, nor said to be', async () => {
     const { writer, store, failures } = setUp();
     store.onWrite = (what) => {
       if (what === 'store 2-2') throw new Error('disk is gone');
@@ -291,7 +291,7 @@ describe('the first failure', () => {
 });
 
 describe('closing', () => {
-  it('leaves the write under way to its end, and performs nothing behind it (rule 19)', async () => {
+  it('leaves the write under way to its end, and performs none behind it (rule 19)', async () => {
     const { writer, store, gate } = setUpHeld();
     const first = writer.persistHardState(1, null);
     const second = writer.persistHardState(2, null);
