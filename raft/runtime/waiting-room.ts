@@ -25,6 +25,10 @@ export class WaitingRoom<T extends Guest> {
   #bytes = 0;
   #sweep: TimerHandle | null = null;
   #sweepAtMs = 0;
+  /**
+   * No guest has to be looked at before; 0 when none has a deadline. May be too early, never late.
+   */
+  #earliestMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -42,6 +46,7 @@ export class WaitingRoom<T extends Guest> {
     }
     this.#guests.push(guest);
     this.#bytes += guest.sizeBytes;
+    this.#noteDeadline(guest.deadlineMs);
     return true;
   }
 
@@ -57,17 +62,15 @@ export class WaitingRoom<T extends Guest> {
       if (guest.deadlineMs === 0 || this.#clock.monotonicMs() <= guest.deadlineMs) return guest;
       guest.refuse(ErrEnqueueTimeout);
     }
+    this.#earliestMs = 0;
     return undefined;
   }
 
   /** Call when guests stay behind: makes sure that their deadlines are looked at. */
   watchDeadlines(): void {
-    let earliestMs = 0;
-    for (let i = 0; i < this.#guests.length; i += 1) {
-      const deadlineMs = this.#guests.at(i)?.deadlineMs ?? 0;
-      if (deadlineMs > 0 && (earliestMs === 0 || deadlineMs < earliestMs)) earliestMs = deadlineMs;
-    }
-    if (earliestMs === 0 || (this.#sweep !== null && this.#sweepAtMs <= earliestMs)) return;
+    const earliestMs = this.#earliestMs;
+    if (this.#guests.length === 0 || earliestMs === 0) return;
+    if (this.#sweep !== null && this.#sweepAtMs <= earliestMs) return;
     this.#sweep?.cancel();
     this.#sweepAtMs = earliestMs;
     this.#sweep = this.#clock.setTimer(earliestMs - this.#clock.monotonicMs(), () => {
@@ -87,8 +90,14 @@ export class WaitingRoom<T extends Guest> {
     this.#bytes = 0;
   }
 
+  #noteDeadline(deadlineMs: number): void {
+    if (deadlineMs === 0) return;
+    if (this.#earliestMs === 0 || deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs;
+  }
+
   #refuseLate(): void {
     const nowMs = this.#clock.monotonicMs();
+    this.#earliestMs = 0;
     const count = this.#guests.length;
     const late: T[] = [];
     for (let i = 0; i < count; i += 1) {
@@ -99,6 +108,7 @@ export class WaitingRoom<T extends Guest> {
         late.push(guest);
       } else {
         this.#guests.push(guest);
+        this.#noteDeadline(guest.deadlineMs);
       }
     }
     for (const guest of late) guest.refuse(ErrEnqueueTimeout);
