@@ -76,7 +76,7 @@ describe('listening', () => {
     await until(() => lines.length > 0);
     await transport.close();
     const [moment, ...rest] = (lines[0] ?? '').split(' ');
-    expect(moment).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}$/);
+    expect(moment).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     expect(rest.join(' ')).toBe(
       '[ERROR] raft-net: failed to accept connection: error="too many \\"files\\""\n',
     );

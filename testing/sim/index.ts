@@ -17,6 +17,7 @@ export {
   type Invariant,
   type NodeView,
   type Question,
+  type RaftView,
   type Violation,
   type Watcher,
 } from './court.ts';
@@ -51,5 +52,5 @@ export {
   type SimulationResult,
 } from './simulator.ts';
 export { Trace } from './trace.ts';
-export { Scheduler, SimProcess } from './virtual-clock.ts';
+export { Scheduler, type SimEvent, SimProcess } from './virtual-clock.ts';
 export { Workload } from './workload.ts';
