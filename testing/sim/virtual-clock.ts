@@ -5,6 +5,7 @@ import { EventQueue, type QueuedEvent } from './event-queue.ts';
 /** The wall clock shows this at virtual time 0. */
 const WALL_START_SECONDS = 1_700_000_000;
 
+/** Something that happens to one process at one moment of virtual time. */
 export interface SimEvent extends QueuedEvent {
   /** Whose process runs it; `null` for the world around the nodes. */
   readonly process: SimProcess | null;
