@@ -59,6 +59,7 @@ describe('validateConfig', () => {
     [{ maxAppendEntries: 1025 }, 'MaxAppendEntries is too large'],
     [{ snapshotInterval: 4.9 }, 'SnapshotInterval is too low'],
     [{ leaderLeaseTimeout: 4.9 }, 'LeaderLeaseTimeout is too low'],
+    [{ diskTimeout: 4.9 }, 'DiskTimeout is too low'],
     [
       { leaderLeaseTimeout: 1500 },
       'LeaderLeaseTimeout (1.5s) cannot be larger than heartbeat timeout (1s)',
@@ -102,11 +103,13 @@ describe('validateConfig', () => {
     expect(complaint({ ...shortest, ...least })).toBeUndefined();
     expect(complaint({ maxAppendEntries: 1024, protocolVersion: 1 })).toBeUndefined();
     expect(complaint({ snapshotThreshold: 0, trailingLogs: 0 })).toBeUndefined();
+    expect(complaint({ diskTimeout: 5 })).toBeUndefined();
   });
 
   it.each([
     [{ heartbeatTimeout: Number.NaN }, 'heartbeatTimeout must be a finite number, got NaN'],
     [{ snapshotInterval: Number.POSITIVE_INFINITY }, /snapshotInterval must be a finite/],
+    [{ diskTimeout: Number.NaN }, 'diskTimeout must be a finite number, got NaN'],
     [{ commitTimeout: '50' }, 'commitTimeout must be a finite number, got 50'],
     [{ protocolVersion: undefined }, /protocolVersion must be a finite number, got undefined/],
     [{ trailingLogs: 1.5 }, 'trailingLogs must be a whole number, got 1.5'],

@@ -60,6 +60,13 @@ export interface Config {
   preVoteDisabled: boolean;
   /** Leaves out the metric names that carry a peer's id. Default false. */
   noLegacyTelemetry: boolean;
+  /**
+   * Beyond Go: how long one write to a store may take, in milliseconds; at least 5. A disk that has
+   * not answered by then is taken for dead: the node stops, a leader gives up its office with it,
+   * and it stays stopped until it is started again (raft#503). Default: ten election timeouts, and
+   * at least 10 000.
+   */
+  diskTimeout?: number;
   /** Beyond Go: where time comes from. Default: the machine. */
   clock?: Clock;
   /** Beyond Go: where randomness comes from; each node needs its own. Default: the platform. */
@@ -113,17 +120,20 @@ const numericFields = [
   'leaderLeaseTimeout',
 ] as const;
 
+function checkNumber(field: string, value: unknown): void {
+  if (typeof value === 'number' && Number.isFinite(value)) return;
+  refuse(`${field} must be a finite number, got ${String(value)}`);
+}
+
 /** JavaScript callers can pass anything; NaN and strings would slip through every comparison. */
 function checkTypes(config: Config): void {
   if (typeof config !== 'object' || config === null) {
     refuse(`config must be an object as defaultConfig() makes it, got ${String(config)}`);
   }
   for (const field of numericFields) {
-    const value: unknown = config[field];
-    if (typeof value !== 'number' || !Number.isFinite(value)) {
-      refuse(`${field} must be a finite number, got ${String(value)}`);
-    }
+    checkNumber(field, config[field]);
   }
+  if (config.diskTimeout !== undefined) checkNumber('diskTimeout', config.diskTimeout);
   for (const field of ['trailingLogs', 'snapshotThreshold', 'maxAppendEntries'] as const) {
     if (!Number.isSafeInteger(config[field])) {
       refuse(`${field} must be a whole number, got ${config[field]}`);
@@ -152,6 +162,9 @@ export function validateConfig(config: Config): void {
   if (config.maxAppendEntries > 1024) refuse('MaxAppendEntries is too large');
   if (config.snapshotInterval < 5) refuse('SnapshotInterval is too low');
   if (config.leaderLeaseTimeout < 5) refuse('LeaderLeaseTimeout is too low');
+  if (config.diskTimeout !== undefined && config.diskTimeout < 5) {
+    refuse('DiskTimeout is too low');
+  }
   if (config.leaderLeaseTimeout > config.heartbeatTimeout) {
     refuse(
       `LeaderLeaseTimeout (${formatDuration(config.leaderLeaseTimeout)}) cannot be larger than ` +

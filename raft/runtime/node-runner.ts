@@ -22,7 +22,7 @@ import { NodeTimers } from './node-timers.ts';
 import { Observers } from './observers.ts';
 import { Outbound } from './outbound.ts';
 import { PeerSenders } from './peer-sender.ts';
-import { coreConfigOf, diskLimitMs, type Parts, selfOf } from './self.ts';
+import { coreConfigOf, diskLimitMs, type Parts, selfOf, silenceLimitMs } from './self.ts';
 import { type SnapshotConfiguration, SnapshotLoop } from './snapshot-loop.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { readInitialState } from './startup.ts';
@@ -85,7 +85,7 @@ export class NodeRunner {
       entries: this.#entries,
       clock: this.clock,
       log: this.log,
-      silenceLimitMs: diskLimitMs(parts.config),
+      silenceLimitMs: silenceLimitMs(parts.config),
     });
     this.#lanes = new PeerLanes(node, () => this.#performer);
     this.#peers = this.#newPeerSenders();

@@ -41,13 +41,18 @@ export function selfOf(config: Config, trans: Transport): Self {
   };
 }
 
-/** A write to a store that takes this many election timeouts, and at least 10 s, is a dead disk. */
-const DISK_LIMIT_ELECTION_TIMEOUTS = 10;
-const MIN_DISK_LIMIT_MS = 10_000;
+/** What does not answer for this many election timeouts, and at least 10 s, is given up. */
+const PATIENCE_ELECTION_TIMEOUTS = 10;
+const MIN_PATIENCE_MS = 10_000;
+
+/** How long whoever sends a snapshot may be silent before it is given up. */
+export function silenceLimitMs(config: Config): number {
+  return Math.max(MIN_PATIENCE_MS, PATIENCE_ELECTION_TIMEOUTS * config.electionTimeout);
+}
 
 /** How long a write may take before its disk is given up. */
 export function diskLimitMs(config: Config): number {
-  return Math.max(MIN_DISK_LIMIT_MS, DISK_LIMIT_ELECTION_TIMEOUTS * config.electionTimeout);
+  return config.diskTimeout ?? silenceLimitMs(config);
 }
 
 /** The part of the config that the rules read. */

@@ -23,8 +23,8 @@ interface Job {
   readonly failed: ((error: Error) => void)[];
 }
 
-/** Entries of the log's head that are deleted in one write. */
-const COMPACTION_CHUNK = 4096;
+/** Entries that are deleted in one write. */
+const DELETE_CHUNK = 4096;
 
 /** The stores that a node writes to. */
 export interface Stores {
@@ -112,9 +112,10 @@ export class StoreWriter {
     return this.#run('replaceTail', async () => {
       this.#durableIndex = Math.min(this.#durableIndex, from - 1);
       if (isTailReplacing(logs)) {
+        if (lastIndex >= from + DELETE_CHUNK) await this.#deleteTail(from + DELETE_CHUNK);
         await logs.replaceTail(from, entries);
       } else {
-        await logs.deleteRange(from, lastIndex);
+        await this.#deleteTail(from);
         await logs.storeLogs(entries);
       }
       this.#durableIndex = last;
@@ -152,11 +153,28 @@ export class StoreWriter {
     const { logs } = this.#stores;
     return this.#run('dropLog', async () => {
       this.#compactTo = 0;
-      const first = await logs.firstIndex();
-      const last = await logs.lastIndex();
-      if (last > 0) await logs.deleteRange(first, last);
+      await this.#deleteTail(await logs.firstIndex());
       this.#durableIndex = 0;
     });
+  }
+
+  /**
+   * Deletes everything from `from` on, the last entries first, in chunks that the watchdog takes
+   * for writes of their own: a long log is no dead disk. A crash in between leaves a log without
+   * its end, never one without its beginning.
+   */
+  async #deleteTail(from: number): Promise<void> {
+    const { logs } = this.#stores;
+    for (let last = await logs.lastIndex(); last > 0 && last >= from; ) {
+      if (this.#failure !== null) throw this.#failure;
+      await logs.deleteRange(Math.max(from, last - DELETE_CHUNK + 1), last);
+      this.#activeSinceMs = this.#clock.monotonicMs();
+      const left = await logs.lastIndex();
+      if (left >= last) {
+        throw new RaftError('ERR_STORE_FAILED', `entry ${last} is still there after its deletion`);
+      }
+      last = left;
+    }
   }
 
   /** Resolves once the log is on the disk up to `index`; undefined when it is already. */
@@ -226,7 +244,8 @@ export class StoreWriter {
       await job.perform(job);
     } catch (error) {
       this.#active = null;
-      this.#fail(job, writeFailed(job.what, asError(error)));
+      if (this.#failure === null) this.#fail(job, writeFailed(job.what, asError(error)));
+      else for (const failed of job.failed) failed(this.#failure);
       this.#wakeIdle();
       return;
     }
@@ -255,7 +274,7 @@ export class StoreWriter {
     const { logs } = this.#stores;
     const perform = async (): Promise<void> => {
       const first = await logs.firstIndex();
-      const end = Math.min(upTo, first + COMPACTION_CHUNK - 1);
+      const end = Math.min(upTo, first + DELETE_CHUNK - 1);
       if (first > 0 && end >= first) await logs.deleteRange(first, end);
       if ((first === 0 || end >= upTo || end < first) && this.#compactTo === upTo) {
         this.#compactTo = 0;
