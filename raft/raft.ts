@@ -1,54 +1,39 @@
-import type { Channel } from '../internal/channel.ts';
-import { checkBytes, checkTimeout } from './arguments.ts';
+import { checkBytes } from './arguments.ts';
 import { type Config, validateConfig } from './config.ts';
 import {
   Configuration,
-  type ConfigurationChange,
   ConfigurationChangeCommand,
   type ServerAddress,
   type ServerID,
 } from './configuration.ts';
-import type { MainInput, Ticket } from './core/input.ts';
-import { describeNode } from './core/node.ts';
-import {
-  asError,
-  ErrEnqueueTimeout,
-  ErrRaftShutdown,
-  ErrUnsupportedProtocol,
-  RaftError,
-} from './errors.ts';
+import { asError } from './errors.ts';
 import type { FSM } from './fsm.ts';
 import {
   type ApplyFuture,
-  type ConfigurationFuture,
-  EntryFuture,
   type Future,
   type IndexFuture,
-  KnownConfiguration,
   SettableFuture,
   type SnapshotFuture,
   WithoutResponse,
 } from './future.ts';
 import { type LogStore, LogType } from './log.ts';
-import type { LeaderInfo, LogInput, RaftNode } from './node.ts';
-import type { ObservationSink } from './observation.ts';
-import { EntryWaiter } from './runtime/effects.ts';
-import type { Waiter } from './runtime/ledger.ts';
-import { LinearReader } from './runtime/linear-reader.ts';
-import { EntryProposal } from './runtime/main-lane.ts';
+import type { LogInput, RaftNode } from './node.ts';
+import { RaftView } from './raft-view.ts';
 import { NodeRunner } from './runtime/node-runner.ts';
-import { statsOf } from './runtime/stats.ts';
+import { Requests } from './runtime/requests.ts';
 import type { SnapshotStore } from './snapshot.ts';
 import type { StableStore } from './stable.ts';
-import type { RaftState } from './state.ts';
 import type { Transport } from './transport.ts';
 
 /** One node of a cluster. Made by {@link newRaft}. Go: `Raft`. */
-export class Raft implements RaftNode {
+export class Raft extends RaftView implements RaftNode {
   readonly #runner: NodeRunner;
+  readonly #requests: Requests;
 
   private constructor(runner: NodeRunner) {
+    super(runner);
     this.#runner = runner;
+    this.#requests = new Requests(runner);
   }
 
   /** @internal Use {@link newRaft}. */
@@ -79,17 +64,20 @@ export class Raft implements RaftNode {
    */
   apply(command: Uint8Array, timeout = 0): ApplyFuture {
     checkBytes('command', command);
-    return this.#propose(LogType.LogCommand, command.slice(), null, timeout);
+    const { LogCommand: type } = LogType;
+    return this.#requests.propose({ type, data: command.slice(), extensions: null }, timeout);
   }
 
   /** Like {@link Raft.apply}, with extensions beside the command. Go: `Raft.ApplyLog`. */
   applyLog({ data = null, extensions = null }: LogInput, timeout = 0): ApplyFuture {
     if (data !== null) checkBytes('data', data);
     if (extensions !== null) checkBytes('extensions', extensions);
-    return this.#propose(
-      LogType.LogCommand,
-      data?.slice() ?? null,
-      extensions?.slice() ?? null,
+    return this.#requests.propose(
+      {
+        type: LogType.LogCommand,
+        data: data?.slice() ?? null,
+        extensions: extensions?.slice() ?? null,
+      },
       timeout,
     );
   }
@@ -101,7 +89,10 @@ export class Raft implements RaftNode {
    * @param timeout milliseconds until it must have been accepted, 0 to wait for ever
    */
   barrier(timeout = 0): Future {
-    return new WithoutResponse(this.#propose(LogType.LogBarrier, null, null, timeout));
+    const { LogBarrier: type } = LogType;
+    return new WithoutResponse(
+      this.#requests.propose({ type, data: null, extensions: null }, timeout),
+    );
   }
 
   /**
@@ -110,9 +101,7 @@ export class Raft implements RaftNode {
    * Go: `Raft.VerifyLeader`.
    */
   verifyLeader(): Future {
-    const future = new SettableFuture<void>();
-    this.#request(future, (ticket) => ({ kind: 'verify', ticket }));
-    return future;
+    return this.#requests.ask((ticket) => ({ kind: 'verify', ticket }));
   }
 
   /**
@@ -123,20 +112,7 @@ export class Raft implements RaftNode {
    * @param timeout milliseconds for the whole, 0 to wait for ever; then `ERR_READ_TIMEOUT`
    */
   readIndex(timeout = 0): Future<number> {
-    checkTimeout(timeout);
-    const future = new SettableFuture<number>();
-    const reader = new LinearReader(this.#runner, future, timeout);
-    this.#ask(reader, (ticket) => ({ kind: 'readIndex', ticket }));
-    return future;
-  }
-
-  /**
-   * The latest configuration, committed or not, and the index at which it was written. Never waits.
-   * Go: `Raft.GetConfiguration`.
-   */
-  getConfiguration(): ConfigurationFuture {
-    const { latest, latestIndex } = this.#runner.node.configurations;
-    return new KnownConfiguration(latest.clone(), latestIndex);
+    return this.#requests.readIndex(timeout);
   }
 
   /**
@@ -145,10 +121,8 @@ export class Raft implements RaftNode {
    * `Raft.BootstrapCluster`.
    */
   bootstrapCluster(configuration: Configuration): Future {
-    const future = new SettableFuture<void>();
     const copy = new Configuration(configuration.servers).clone();
-    this.#request(future, (ticket) => ({ kind: 'bootstrap', configuration: copy, ticket }));
-    return future;
+    return this.#requests.ask((ticket) => ({ kind: 'bootstrap', configuration: copy, ticket }));
   }
 
   /**
@@ -160,25 +134,41 @@ export class Raft implements RaftNode {
    */
   addVoter(id: ServerID, address: ServerAddress, prevIndex = 0, timeout = 0): IndexFuture {
     const command = ConfigurationChangeCommand.AddVoter;
-    return this.#change(2, { command, serverID: id, serverAddress: address, prevIndex }, timeout);
+    return this.#requests.change(
+      2,
+      { command, serverID: id, serverAddress: address, prevIndex },
+      timeout,
+    );
   }
 
   /** Adds a server that receives the log and counts for nothing. Go: `Raft.AddNonvoter`. */
   addNonvoter(id: ServerID, address: ServerAddress, prevIndex = 0, timeout = 0): IndexFuture {
     const command = ConfigurationChangeCommand.AddNonvoter;
-    return this.#change(3, { command, serverID: id, serverAddress: address, prevIndex }, timeout);
+    return this.#requests.change(
+      3,
+      { command, serverID: id, serverAddress: address, prevIndex },
+      timeout,
+    );
   }
 
   /** Takes a server's vote; demoting the leader ends its leadership. Go: `Raft.DemoteVoter`. */
   demoteVoter(id: ServerID, prevIndex = 0, timeout = 0): IndexFuture {
     const command = ConfigurationChangeCommand.DemoteVoter;
-    return this.#change(3, { command, serverID: id, serverAddress: '', prevIndex }, timeout);
+    return this.#requests.change(
+      3,
+      { command, serverID: id, serverAddress: '', prevIndex },
+      timeout,
+    );
   }
 
   /** Removes a server; removing the leader ends its leadership. Go: `Raft.RemoveServer`. */
   removeServer(id: ServerID, prevIndex = 0, timeout = 0): IndexFuture {
     const command = ConfigurationChangeCommand.RemoveServer;
-    return this.#change(2, { command, serverID: id, serverAddress: '', prevIndex }, timeout);
+    return this.#requests.change(
+      2,
+      { command, serverID: id, serverAddress: '', prevIndex },
+      timeout,
+    );
   }
 
   /**
@@ -186,12 +176,12 @@ export class Raft implements RaftNode {
    * this node leads no more. Go: `Raft.LeadershipTransfer`.
    */
   leadershipTransfer(): Future {
-    return this.#transfer(null);
+    return this.#requests.transfer(null);
   }
 
   /** Hands the leadership to one server. Go: `Raft.LeadershipTransferToServer`. */
   leadershipTransferToServer(id: ServerID, address: ServerAddress): Future {
-    return this.#transfer({ id, address });
+    return this.#requests.transfer({ id, address });
   }
 
   /**
@@ -215,155 +205,9 @@ export class Raft implements RaftNode {
     return future;
   }
 
-  /** What the node is. Go: `Raft.State`. */
-  state(): RaftState {
-    return this.#runner.published.role;
-  }
-
-  /** The leader's address, empty when unknown. Deprecated as in Go by `leaderWithID`. */
-  leader(): ServerAddress {
-    return this.#runner.published.leaderAddress;
-  }
-
-  /** The leader as far as this node knows, both parts empty when it knows none. */
-  leaderWithID(): LeaderInfo {
-    const { leaderAddress, leaderID } = this.#runner.published;
-    return { address: leaderAddress, id: leaderID };
-  }
-
-  /** Gets true on gaining and false on losing leadership; one slot, newest wins. Go: `LeaderCh`. */
-  leaderCh(): Channel<boolean> {
-    return this.#runner.leaderCh;
-  }
-
-  /** Numbers for people, as strings, under hashicorp's keys. Go: `Raft.Stats`. */
-  stats(): Record<string, string> {
-    const { node, published, fsm, clock } = this.#runner;
-    const { pendingBatches } = fsm;
-    return statsOf({ node, published, pendingBatches, nowMs: clock.monotonicMs() });
-  }
-
-  /** When the leader was last heard, `null` for never. Go: `Raft.LastContact`. */
-  lastContact(): Date | null {
-    const { node, clock } = this.#runner;
-    if (node.lastContactMs === undefined) return null;
-    const agoMs = clock.monotonicMs() - node.lastContactMs;
-    return new Date(clock.wallTime().getTime() - agoMs);
-  }
-
-  /** The last index in the log or in a snapshot. Go: `Raft.LastIndex`. */
-  lastIndex(): number {
-    return this.#runner.published.lastIndex;
-  }
-
-  /** The last index known to be committed. Go: `Raft.CommitIndex`. */
-  commitIndex(): number {
-    return this.#runner.published.commitIndex;
-  }
-
-  /** The last index handed to the FSM. Go: `Raft.AppliedIndex`. */
-  appliedIndex(): number {
-    return this.#runner.published.lastApplied;
-  }
-
-  /** The current term. Go: `Raft.CurrentTerm`. */
-  currentTerm(): number {
-    return this.#runner.published.term;
-  }
-
-  /** Tells `observer` what happens from now on. Go: `Raft.RegisterObserver`. */
-  registerObserver(observer: ObservationSink): void {
-    this.#runner.observers.register(observer);
-  }
-
-  /** Tells `observer` nothing more. Go: `Raft.DeregisterObserver`. */
-  deregisterObserver(observer: ObservationSink): void {
-    this.#runner.observers.deregister(observer);
-  }
-
-  /** Why the node stopped by itself; `null` while it has not. Beyond Go, which panics. */
-  get fatal(): Error | null {
-    return this.#runner.fatal;
-  }
-
-  /** `Node at 127.0.0.1:7001 [Leader]`. Go: `Raft.String`. */
-  toString(): string {
-    return describeNode(this.#runner.node.self.address, this.state());
-  }
-
   /** Shuts down: `await using raft = await newRaft(...)`. Beyond Go. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
-  }
-
-  #propose(
-    type: LogType,
-    data: Uint8Array | null,
-    extensions: Uint8Array | null,
-    timeout: number,
-  ): EntryFuture {
-    checkTimeout(timeout);
-    const future = new EntryFuture();
-    const runner = this.#runner;
-    if (runner.isStopped) future.refused(ErrRaftShutdown);
-    else {
-      const deadlineMs = this.#deadline(timeout);
-      runner.main.propose(new EntryProposal(type, data, extensions, future, deadlineMs));
-    }
-    return future;
-  }
-
-  #deadline(timeout: number): number {
-    return timeout > 0 ? this.#runner.clock.monotonicMs() + timeout : 0;
-  }
-
-  #change(minimumVersion: number, change: ConfigurationChange, timeout: number): IndexFuture {
-    checkTimeout(timeout);
-    const future = new EntryFuture();
-    const runner = this.#runner;
-    if (runner.node.config.protocolVersion < minimumVersion) future.refused(ErrUnsupportedProtocol);
-    else if (runner.isStopped) future.refused(ErrRaftShutdown);
-    else {
-      runner.main.proposeChange({
-        deadlineMs: this.#deadline(timeout),
-        sizeBytes: 0,
-        refuse: (error) => future.refused(error),
-        admit: () => {
-          const ticket = runner.ledger.open(new EntryWaiter(future));
-          return { kind: 'changeConfiguration', change, ticket };
-        },
-      });
-    }
-    return new WithoutResponse(future);
-  }
-
-  #transfer(target: { id: ServerID; address: ServerAddress } | null): Future {
-    const future = new SettableFuture<void>();
-    const { node, log } = this.#runner;
-    if (node.config.protocolVersion < 3) future.fail(ErrUnsupportedProtocol);
-    else if (target?.id === node.self.id) {
-      const error = new RaftError('ERR_TRANSFER_TO_SELF', 'cannot transfer leadership to itself');
-      log.info({}, error.message);
-      future.fail(error);
-    } else {
-      this.#runner.main.flush();
-      this.#request(future, (ticket) => ({ kind: 'transfer', target, ticket }));
-    }
-    return future;
-  }
-
-  /** Posts a request whose answer is only that it was done. */
-  #request(future: SettableFuture<void>, input: (ticket: Ticket) => MainInput): void {
-    const settle = (): void => void future.succeed(undefined);
-    const fail = (error: Error): void => void future.fail(error);
-    this.#ask({ settle, fail }, input);
-  }
-
-  #ask(waiter: Waiter, input: (ticket: Ticket) => MainInput): void {
-    const runner = this.#runner;
-    if (runner.isStopped) waiter.fail(ErrRaftShutdown);
-    else if (runner.ledger.isFull) waiter.fail(ErrEnqueueTimeout);
-    else runner.post(input(runner.ledger.open(waiter)));
   }
 }
 

@@ -1,0 +1,115 @@
+import { checkTimeout } from '../arguments.ts';
+import type { ConfigurationChange, ServerAddress, ServerID } from '../configuration.ts';
+import type { MainInput, Proposal, Ticket } from '../core/input.ts';
+import {
+  ErrEnqueueTimeout,
+  ErrRaftShutdown,
+  ErrUnsupportedProtocol,
+  RaftError,
+} from '../errors.ts';
+import {
+  EntryFuture,
+  type Future,
+  type IndexFuture,
+  SettableFuture,
+  WithoutResponse,
+} from '../future.ts';
+import { EntryWaiter } from './effects.ts';
+import type { Waiter } from './ledger.ts';
+import { LinearReader } from './linear-reader.ts';
+import { EntryProposal } from './main-lane.ts';
+import type { NodeRunner } from './node-runner.ts';
+
+/**
+ * The way of a caller's request into the main lane: what is refused at the door gets its answer
+ * here, everything else gets a future that the rules will settle.
+ */
+export class Requests {
+  readonly #runner: NodeRunner;
+
+  constructor(runner: NodeRunner) {
+    this.#runner = runner;
+  }
+
+  /** Asks for a place in the log. The bytes are kept, not copied. */
+  propose({ type, data, extensions }: Proposal, timeoutMs: number): EntryFuture {
+    checkTimeout(timeoutMs);
+    const future = new EntryFuture();
+    const runner = this.#runner;
+    if (runner.isStopped) future.refused(ErrRaftShutdown);
+    else {
+      const deadlineMs = this.#deadline(timeoutMs);
+      runner.main.propose(new EntryProposal(type, data, extensions, future, deadlineMs));
+    }
+    return future;
+  }
+
+  /** Asks for a change of the configuration, which `minimumVersion` of the protocol knows. */
+  change(minimumVersion: number, change: ConfigurationChange, timeoutMs: number): IndexFuture {
+    checkTimeout(timeoutMs);
+    const future = new EntryFuture();
+    const runner = this.#runner;
+    if (runner.node.config.protocolVersion < minimumVersion) future.refused(ErrUnsupportedProtocol);
+    else if (runner.isStopped) future.refused(ErrRaftShutdown);
+    else {
+      runner.main.proposeChange({
+        deadlineMs: this.#deadline(timeoutMs),
+        sizeBytes: 0,
+        refuse: (error) => future.refused(error),
+        admit: () => {
+          const ticket = runner.ledger.open(new EntryWaiter(future));
+          return { kind: 'changeConfiguration', change, ticket };
+        },
+      });
+    }
+    return new WithoutResponse(future);
+  }
+
+  /** Asks to hand the leadership to `target`, or to whom the rules choose. */
+  transfer(target: { id: ServerID; address: ServerAddress } | null): Future {
+    const { node, log } = this.#runner;
+    if (node.config.protocolVersion < 3) return failed(ErrUnsupportedProtocol);
+    if (target?.id === node.self.id) {
+      const error = new RaftError('ERR_TRANSFER_TO_SELF', 'cannot transfer leadership to itself');
+      log.info({}, error.message);
+      return failed(error);
+    }
+    this.#runner.main.flush();
+    return this.ask((ticket) => ({ kind: 'transfer', target, ticket }));
+  }
+
+  /** Asks for an index to read at, and waits until the FSM has reached it. */
+  readIndex(timeoutMs: number): Future<number> {
+    checkTimeout(timeoutMs);
+    const future = new SettableFuture<number>();
+    const reader = new LinearReader(this.#runner, future, timeoutMs);
+    this.#post(reader, (ticket) => ({ kind: 'readIndex', ticket }));
+    return future;
+  }
+
+  /** Posts a request whose answer is only that it was done. */
+  ask(input: (ticket: Ticket) => MainInput): Future {
+    const future = new SettableFuture<void>();
+    const settle = (): void => void future.succeed(undefined);
+    const fail = (error: Error): void => void future.fail(error);
+    this.#post({ settle, fail }, input);
+    return future;
+  }
+
+  #post(waiter: Waiter, input: (ticket: Ticket) => MainInput): void {
+    const runner = this.#runner;
+    if (runner.isStopped) waiter.fail(ErrRaftShutdown);
+    else if (runner.ledger.isFull) waiter.fail(ErrEnqueueTimeout);
+    else runner.post(input(runner.ledger.open(waiter)));
+  }
+
+  #deadline(timeoutMs: number): number {
+    return timeoutMs > 0 ? this.#runner.clock.monotonicMs() + timeoutMs : 0;
+  }
+}
+
+function failed(error: Error): Future {
+  const future = new SettableFuture<void>();
+  future.fail(error);
+  return future;
+}
