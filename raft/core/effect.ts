@@ -141,6 +141,21 @@ export type StartedEffect =
 /** Anything a node may ask of the world. */
 export type Effect = DurableEffect | StartedEffect;
 
+/** A number that only the rules know, for the node's metrics. Nothing rests on it. */
+export interface Note {
+  readonly metric:
+    | 'raft.state.follower'
+    | 'raft.state.candidate'
+    | 'raft.state.leader'
+    | 'raft.transition.heartbeat_timeout'
+    | 'raft.transition.leader_lease_timeout'
+    | 'raft.leader.lastContact'
+    | 'raft.peers';
+  readonly value: number;
+}
+
+const NO_NOTES: readonly Note[] = [];
+
 /** A timer to set or, with `delayMs` null, to cancel. */
 export type TimerRequest =
   | { readonly timer: TimerName; readonly delayMs: number | null }
@@ -174,6 +189,12 @@ export function isDurable(effect: Effect): effect is DurableEffect {
 export class Effects {
   readonly list: Effect[] = [];
   readonly timers: TimerRequest[] = [];
+  #notes = NO_NOTES;
+
+  /** What is to be measured. */
+  get notes(): readonly Note[] {
+    return this.#notes;
+  }
 
   push(effect: Effect): void {
     this.list.push(effect);
@@ -190,6 +211,10 @@ export class Effects {
       }
     }
     this.list.push({ kind: 'persistHardState', term, vote });
+  }
+
+  note(metric: Note['metric'], value: number): void {
+    this.#notes = [...this.#notes, { metric, value }];
   }
 
   setTimer(timer: TimerName, delayMs: number): void {

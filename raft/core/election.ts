@@ -63,6 +63,7 @@ export function newCandidacy(node: NodeState): Candidacy {
 export function campaign(node: NodeState, now: Now, out: Effects): void {
   const { candidacy } = node;
   if (candidacy === null) return;
+  out.note('raft.state.candidate', 1);
   const nextTerm = node.currentTerm + 1;
   node.log.info(
     { node: describeNode(node.self.address, node.role), term: nextTerm },

@@ -13,6 +13,10 @@ function heardRecently(node: NodeState, now: Now): boolean {
   );
 }
 
+const NO_VOTE_IN_UNSTABLE =
+  'heartbeat timeout reached, not part of a stable configuration or a non-voter, ' +
+  'not triggering a leader election';
+
 /**
  * Why a follower that lost its leader must not stand; null when it may. A voter that its latest
  * configuration leaves out may, while that is not known to be committed: its log may be the only
@@ -26,10 +30,7 @@ function reasonNotToStand(node: NodeState): string | null {
   if (latestIndex === committedIndex) {
     return 'not part of stable configuration, aborting election';
   }
-  return (
-    'heartbeat timeout reached, not part of a stable configuration or a non-voter, ' +
-    'not triggering a leader election'
-  );
+  return NO_VOTE_IN_UNSTABLE;
 }
 
 /**
@@ -43,6 +44,9 @@ export function onHeartbeatTimeout(node: NodeState, now: Now, out: Effects): voi
   const { leaderAddress, leaderID } = node;
   setLeader(node, '', '', out);
   const reason = reasonNotToStand(node);
+  if (reason === null || reason === NO_VOTE_IN_UNSTABLE) {
+    out.note('raft.transition.heartbeat_timeout', 1);
+  }
   if (reason !== null) {
     if (!node.warnedNoElection) node.log.warn({}, reason);
     node.warnedNoElection = true;

@@ -34,6 +34,7 @@ export interface Leadership {
  * term, and watches its lease. Go: `setupLeaderState`, the first half of `runLeader`.
  */
 export function takeOffice(node: NodeState, now: Now, out: Effects): void {
+  out.note('raft.state.leader', 1);
   node.log.info({ leader: describeNode(node.self.address, node.role) }, 'entering leader state');
   const { latest } = node.configurations;
   const leadership: Leadership = {

@@ -29,6 +29,7 @@ export function onLeaseTimeout(node: NodeState, now: Now, out: Effects): void {
     const peer = leadership.peers.get(id);
     if (peer === undefined) continue;
     const silenceMs = now.ms - peer.lastContactMs;
+    out.note('raft.leader.lastContact', silenceMs);
     if (silenceMs <= leaseMs) {
       contacted += 1;
       longestSilenceMs = Math.max(longestSilenceMs, silenceMs);
@@ -40,6 +41,7 @@ export function onLeaseTimeout(node: NodeState, now: Now, out: Effects): void {
   }
   if (contacted < quorumSize(node.configurations.latest)) {
     node.log.warn({}, 'failed to contact quorum of nodes, stepping down');
+    out.note('raft.transition.leader_lease_timeout', 1);
     becomeFollower(node, now, out);
     return;
   }

@@ -165,6 +165,7 @@ export function updatePeers(node: NodeState, leadership: Leadership, now: Now, o
     }
     known.server = server;
   }
+  out.note('raft.peers', latest.servers.length);
   for (const [id, peer] of leadership.peers) {
     if (inConfiguration(latest, id)) continue;
     const lastIndex = node.terms.lastIndex;

@@ -55,6 +55,7 @@ export function becomeFollower(node: NodeState, now: Now, out: Effects): void {
 
 /** What a follower does first: listen for its leader. */
 export function enterFollower(node: NodeState, out: Effects): void {
+  out.note('raft.state.follower', 1);
   node.warnedNoElection = false;
   node.log.info(
     {
