@@ -149,6 +149,7 @@ export {
   type LoopbackTransport,
   RPC,
   type RPCResponse,
+  type SendChannel,
   type ServerAddressProvider,
   type Transport,
   type WithClose,

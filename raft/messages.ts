@@ -9,6 +9,7 @@ export const ProtocolVersionMax = 3;
 
 /** What every message says of its sender. Go: `RPCHeader`. */
 export interface RPCHeader {
+  /** The version that the sender speaks; a node refuses one it does not understand. */
   readonly protocolVersion: ProtocolVersion;
   /** The sender's ServerID. `null` is Go's nil slice. */
   readonly id: Uint8Array | null;
@@ -21,14 +22,17 @@ export const emptyHeader: RPCHeader = Object.freeze({ protocolVersion: 0, id: nu
 
 /** Has a header. Go: `WithRPCHeader`. */
 export interface WithRPCHeader {
+  /** The header. Go: `WithRPCHeader.GetRPCHeader`. */
   getRPCHeader(): RPCHeader;
 }
 
 abstract class Message implements WithRPCHeader {
+  /** What the sender says of itself; Go embeds it. */
   readonly rpcHeader: RPCHeader;
   constructor(header: RPCHeader | undefined) {
     this.rpcHeader = header ?? emptyHeader;
   }
+  /** The header. Go: `GetRPCHeader`. */
   getRPCHeader(): RPCHeader {
     return this.rpcHeader;
   }
@@ -41,15 +45,19 @@ type Fields<T> = { readonly [K in keyof T as K extends 'getRPCHeader' ? never : 
  * Replicates entries, and is a heartbeat when there are none (§5.3). Go: `AppendEntriesRequest`.
  */
 export class AppendEntriesRequest extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'AppendEntriesRequest';
+  /** The leader's term. */
   readonly term: number;
   /** Deprecated by the header's address; still read. */
   readonly leader: Uint8Array | null;
   /** Index of the entry just before the new ones; 0 skips the consistency check. */
   readonly prevLogEntry: number;
+  /** Term of the entry at `prevLogEntry`. */
   readonly prevLogTerm: number;
   /** New entries. `null` (a heartbeat) and empty (nothing new) are told apart on the wire. */
   readonly entries: readonly Log[] | null;
+  /** The leader's commit index. */
   readonly leaderCommitIndex: number;
 
   constructor(fields: Fields<AppendEntriesRequest>) {
@@ -63,12 +71,15 @@ export class AppendEntriesRequest extends Message {
   }
 }
 
-/** Go: `AppendEntriesResponse`. */
+/** Answers an {@link AppendEntriesRequest}. Go: `AppendEntriesResponse`. */
 export class AppendEntriesResponse extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'AppendEntriesResponse';
+  /** The answering server's term; a newer one ends the leadership. */
   readonly term: number;
   /** The follower's last index as it was before the request: a hint for backing up. */
   readonly lastLog: number;
+  /** The log of the server now agrees with the request. */
   readonly success: boolean;
   /** The refusal is about the log, not about a fault: try again at once. */
   readonly noRetryBackoff: boolean;
@@ -84,11 +95,15 @@ export class AppendEntriesResponse extends Message {
 
 /** Asks for a vote (§5.2). Go: `RequestVoteRequest`. */
 export class RequestVoteRequest extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'RequestVoteRequest';
+  /** The candidate's term. */
   readonly term: number;
   /** Deprecated by the header's address; still read. */
   readonly candidate: Uint8Array | null;
+  /** Index of the candidate's last entry. */
   readonly lastLogIndex: number;
+  /** Term of the candidate's last entry. */
   readonly lastLogTerm: number;
   /** The old leader asked for this election, so a known leader is no reason to refuse. */
   readonly leadershipTransfer: boolean;
@@ -103,12 +118,15 @@ export class RequestVoteRequest extends Message {
   }
 }
 
-/** Go: `RequestVoteResponse`. */
+/** Answers a {@link RequestVoteRequest}. Go: `RequestVoteResponse`. */
 export class RequestVoteResponse extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'RequestVoteResponse';
+  /** The answering server's term; a newer one ends the candidacy. */
   readonly term: number;
   /** Legacy peers, filled at protocol versions below 2 only. */
   readonly peers: Uint8Array | null;
+  /** The vote is given. */
   readonly granted: boolean;
 
   constructor(fields: Fields<RequestVoteResponse>) {
@@ -121,10 +139,13 @@ export class RequestVoteResponse extends Message {
 
 /** Asks whether a vote would be given (thesis §9.6). Go: `RequestPreVoteRequest`. */
 export class RequestPreVoteRequest extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'RequestPreVoteRequest';
   /** The term the sender would stand in. */
   readonly term: number;
+  /** Index of the sender's last entry. */
   readonly lastLogIndex: number;
+  /** Term of the sender's last entry. */
   readonly lastLogTerm: number;
 
   constructor(fields: Fields<RequestPreVoteRequest>) {
@@ -135,10 +156,13 @@ export class RequestPreVoteRequest extends Message {
   }
 }
 
-/** Go: `RequestPreVoteResponse`. */
+/** Answers a {@link RequestPreVoteRequest}. Go: `RequestPreVoteResponse`. */
 export class RequestPreVoteResponse extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'RequestPreVoteResponse';
+  /** The answering server's term; a newer one ends the candidacy. */
   readonly term: number;
+  /** The vote would be given. */
   readonly granted: boolean;
 
   constructor(fields: Fields<RequestPreVoteResponse>) {
@@ -150,17 +174,23 @@ export class RequestPreVoteResponse extends Message {
 
 /** Sends a snapshot; `size` bytes of state follow it (§7). Go: `InstallSnapshotRequest`. */
 export class InstallSnapshotRequest extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'InstallSnapshotRequest';
+  /** Version of the metadata; see `SnapshotVersionMax`. */
   readonly snapshotVersion: number;
+  /** The leader's term. */
   readonly term: number;
   /** Deprecated by the header's address; still read. */
   readonly leader: Uint8Array | null;
+  /** The last index that the snapshot contains. */
   readonly lastLogIndex: number;
+  /** Term of that entry. */
   readonly lastLogTerm: number;
   /** Legacy peers, read from version 0. */
   readonly peers: Uint8Array | null;
   /** The encoded configuration, from version 1. */
   readonly configuration: Uint8Array | null;
+  /** The index at which the configuration was written. */
   readonly configurationIndex: number;
   /** Length of the state in bytes. */
   readonly size: number;
@@ -179,10 +209,13 @@ export class InstallSnapshotRequest extends Message {
   }
 }
 
-/** Go: `InstallSnapshotResponse`. */
+/** Answers an {@link InstallSnapshotRequest}. Go: `InstallSnapshotResponse`. */
 export class InstallSnapshotResponse extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'InstallSnapshotResponse';
+  /** The answering server's term; a newer one ends the leadership. */
   readonly term: number;
+  /** The snapshot is installed. */
   readonly success: boolean;
 
   constructor(fields: Fields<InstallSnapshotResponse>) {
@@ -194,14 +227,16 @@ export class InstallSnapshotResponse extends Message {
 
 /** Tells a server to stand for election now (thesis §3.10). Go: `TimeoutNowRequest`. */
 export class TimeoutNowRequest extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'TimeoutNowRequest';
   constructor(fields: Fields<TimeoutNowRequest> = {}) {
     super(fields.rpcHeader);
   }
 }
 
-/** Go: `TimeoutNowResponse`. */
+/** Answers a {@link TimeoutNowRequest}. Go: `TimeoutNowResponse`. */
 export class TimeoutNowResponse extends Message {
+  /** Tells the messages apart, in Go their type does. */
   readonly kind = 'TimeoutNowResponse';
   constructor(fields: Fields<TimeoutNowResponse> = {}) {
     super(fields.rpcHeader);

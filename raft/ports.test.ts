@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { utf8, utf8ToString } from '../internal/bytes.ts';
+import { ChannelClosedError } from '../internal/channel.ts';
 import { ErrKeyNotFound } from './errors.ts';
 import { type FSM, isBatchingFSM, isConfigurationStore } from './fsm.ts';
 import { silentLogger } from './logger.ts';
@@ -114,6 +115,21 @@ describe('a request that arrived', () => {
     rpc.respond(null, new Error('too late'));
     expect(answers).toEqual([{ response, error: null }]);
     expect([rpc.command.kind, rpc.reader]).toEqual(['TimeoutNowRequest', null]);
+  });
+
+  it('is answered through its channel as well, and still once', async () => {
+    const answers: RPCResponse[] = [];
+    const [sent, tried] = [0, 1].map(
+      () => new RPC(new TimeoutNowRequest(), null, (answer) => answers.push(answer)),
+    );
+    const answer = { response: new TimeoutNowResponse(), error: null };
+    await sent?.respChan.send(answer);
+    expect(tried?.respChan.trySend(answer)).toBe(true);
+    expect(answers).toEqual([answer, answer]);
+    await expect(sent?.respChan.send(answer)).rejects.toBeInstanceOf(ChannelClosedError);
+    expect(tried?.respChan.trySend(answer)).toBe(false);
+    tried?.respond(null, new Error('too late'));
+    expect(answers).toHaveLength(2);
   });
 });
 
