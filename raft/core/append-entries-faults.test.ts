@@ -87,7 +87,7 @@ describe('a malformed AppendEntries', () => {
     ],
     ['with an empty configuration', [{ ...legacy, data: null }], /failed to decode peers/],
     ['with peers nobody can read', [legacy], /failed to decode peers/],
-  ])('%s is answered by an error and changes nothing', (_what, wrong, message) => {
+  ])('%s is answered by an error and changes nothing (S108)', (_what, wrong, message) => {
     const node = follower({ currentTerm: 2 });
     const out = receive(node, request({ prevLogEntry: 5, prevLogTerm: 2, entries: wrong }));
     const error = expect.objectContaining({ message: expect.stringMatching(message) });

@@ -50,7 +50,7 @@ function request(fields: Parameters<typeof appendBy>[1]): AppendEntriesRequest {
 }
 
 describe('the term of an AppendEntries', () => {
-  it('that is too small is refused at once, and the leader stays who it is', () => {
+  it('that is too small is refused at once, and the leader stays who it is (S102)', () => {
     const node = follower();
     const out = receive(node, appendBy('c', { term: 2, entries: entries(1, 1) }), 50);
     const reply = { success: false, noRetryBackoff: false, term: 3, lastLog: 5 };
@@ -59,7 +59,7 @@ describe('the term of an AppendEntries', () => {
     expect(node.lastContactMs).toBeUndefined();
   });
 
-  it('that is newer is saved before anything that rests on it', () => {
+  it('that is newer is saved before anything that rests on it (S101, S102, S110)', () => {
     const node = follower();
     const added = entries(6, 4);
     const ask = { term: 4, prevLogEntry: 5, prevLogTerm: 2, entries: added, leaderCommitIndex: 6 };
@@ -75,7 +75,7 @@ describe('the term of an AppendEntries', () => {
     ]);
   });
 
-  it('that equals a candidate’s ends its candidacy and saves nothing', () => {
+  it('that equals a candidate’s ends its candidacy and saves nothing (S102)', () => {
     const node = newNode({ config: { preVote: false } });
     stand(node);
     expect(node.role).toBe(RaftState.Candidate);
@@ -103,7 +103,7 @@ describe('the term of an AppendEntries', () => {
 });
 
 describe('the sender of an AppendEntries', () => {
-  it('is known by the old field when the header names nobody', () => {
+  it('is known by the old field when the header names nobody (S103)', () => {
     const node = newNode();
     receive(node, new AppendEntriesRequest({ term: 1, leader: utf8('old:1') }));
     expect(node).toMatchObject({ leaderAddress: 'old:1', leaderID: '' });
@@ -133,7 +133,7 @@ describe('the entry before the new ones', () => {
     ['has another term in the log', 4, 1, false],
     ['has another term at the end', 5, 3, false],
     ['lies past the end', 6, 2, false],
-  ])('%s', (_what, prevLogEntry, prevLogTerm, success) => {
+  ])('%s (S27, S104, S105)', (_what, prevLogEntry, prevLogTerm, success) => {
     const node = follower();
     const out = receive(node, request({ prevLogEntry, prevLogTerm }), 80);
     const reply = success ? accepted : refused;
@@ -150,14 +150,14 @@ describe('the entry before the new ones', () => {
     ['exactly at the snapshot, of another term, with a log behind it', [2, 2], 4, 3, 1, false],
     ['behind the snapshot', [2, 2], 4, 4, 2, true],
     ['past a log that is only a snapshot', [], 1, 4, 2, false],
-  ])('is %s', (_what, log, first, prevLogEntry, prevLogTerm, success) => {
+  ])('is %s (S104)', (_what, log, first, prevLogEntry, prevLogTerm, success) => {
     const node = follower({ log, first, snapshot });
     const out = receive(node, request({ prevLogEntry, prevLogTerm }));
     const reply = theOnly(out, 'reply').reply;
     expect(reply).toMatchObject({ success, lastLog: log.length === 0 ? 3 : 5 });
   });
 
-  it('that differs or is missing is told to the log', () => {
+  it('that differs or is missing is told to the log (S104)', () => {
     const { log, lines } = recordingLogger();
     const node = follower({ logger: log });
     receive(node, request({ prevLogEntry: 5, prevLogTerm: 1 }));
@@ -221,7 +221,7 @@ describe('the entries of an AppendEntries', () => {
       all,
       [{ kind: 'awaitDurable', index: 5 }],
     ],
-  ])('%s', (_what, fields, terms, effects) => {
+  ])('%s (S106)', (_what, fields, terms, effects) => {
     const node = follower();
     const out = receive(node, request(fields));
     expect(out.list).toMatchObject([...effects, { kind: 'reply', reply: accepted }]);
@@ -253,7 +253,7 @@ describe('the entries of an AppendEntries', () => {
     expect(kindsOf(out)).toEqual(['replaceTail', 'awaitDurable', 'reply']);
   });
 
-  it('that cut a suffix say so in the log', () => {
+  it('that cut a suffix say so in the log (S106)', () => {
     const { log, lines } = recordingLogger();
     receive(
       follower({ logger: log }),
@@ -266,7 +266,7 @@ describe('the entries of an AppendEntries', () => {
 describe('a configuration among the entries', () => {
   const four = voters('a', 'b', 'c', 'd');
 
-  it('is in force at once, and committed with its entry', () => {
+  it('is in force at once, and committed with its entry (S108, S109)', () => {
     const node = follower();
     const fields = { prevLogEntry: 5, prevLogTerm: 2, entries: [configurationEntry(6, 3, four)] };
     receive(node, request(fields));
@@ -275,7 +275,7 @@ describe('a configuration among the entries', () => {
     expect(node.configurations).toMatchObject({ committedIndex: 6, committed: four });
   });
 
-  it('is forgotten when it is cut', () => {
+  it('is forgotten when it is cut (S106)', () => {
     const node = follower();
     const fields = { prevLogEntry: 5, prevLogTerm: 2, entries: [configurationEntry(6, 3, four)] };
     receive(node, request(fields));
@@ -311,7 +311,7 @@ describe('the commit index of an AppendEntries', () => {
     ],
     ['never goes back', { prevLogEntry: 5, prevLogTerm: 2, leaderCommitIndex: 1 }, 2],
     ['means nothing in a heartbeat', {}, 2],
-  ])('%s', (_what, fields, commitIndex) => {
+  ])('%s (S109)', (_what, fields, commitIndex) => {
     const node = follower();
     const out = receive(node, request(fields));
     expect(node).toMatchObject({ commitIndex, lastApplied: commitIndex });
@@ -319,7 +319,7 @@ describe('the commit index of an AppendEntries', () => {
     expect(applied).toEqual(commitIndex > 2 ? [{ kind: 'apply', upTo: commitIndex }] : []);
   });
 
-  it('moves only behind the disk', () => {
+  it('moves only behind the disk (S110)', () => {
     const fields = {
       prevLogEntry: 5,
       prevLogTerm: 2,

@@ -86,7 +86,7 @@ describe('bootstrapping a running node', () => {
     expect(node.currentTerm).toBe(before);
   });
 
-  it('is refused by candidates and leaders, whatever they have', () => {
+  it('is refused by candidates and leaders, whatever they have (S43, S48)', () => {
     const node = newNode();
     stand(node);
     expect(bootstrap(node, voters('z')).list).toMatchObject([{ error: ErrCantBootstrap }]);

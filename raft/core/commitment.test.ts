@@ -12,7 +12,7 @@ function matches(commitment: Commitment, indexes: Readonly<Record<string, number
 const five = voters('s1', 's2', 's3', 's4', 's5');
 
 describe('Commitment', () => {
-  it('keeps what it knows of voters that stay (TestCommitment_setVoters, 88)', () => {
+  it('keeps what it knows of voters that stay (S62, test 88)', () => {
     const commitment = new Commitment(voters('a', 'b', 'c'), 0);
     expect(matches(commitment, { a: 10, b: 20, c: 30 })).toEqual([false, true, true]);
     expect(commitment.commitIndex).toBe(20);
@@ -23,7 +23,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(30);
   });
 
-  it('never lets a match index fall (TestCommitment_match_max, 89)', () => {
+  it('never lets a match index fall (S62, test 89)', () => {
     const commitment = new Commitment(five, 4);
     matches(commitment, { s1: 8, s2: 8 });
     expect(commitment.match('s2', 1)).toBe(false);
@@ -32,7 +32,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(8);
   });
 
-  it('counts no stranger and no nonvoter (TestCommitment_match_nonVoting, 90)', () => {
+  it('counts no stranger and no nonvoter (S62, test 90)', () => {
     const servers = [...five.servers, server('n', ServerSuffrage.Nonvoter)];
     const commitment = new Commitment(new Configuration(servers), 4);
     matches(commitment, { s1: 8, s2: 8, s3: 8 });
@@ -45,7 +45,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(8);
   });
 
-  it('takes the index a majority holds (TestCommitment_recalculate, 91)', () => {
+  it('takes the index a majority holds (S62, test 91)', () => {
     const commitment = new Commitment(five, 0);
     matches(commitment, { s1: 30, s2: 20 });
     expect(commitment.commitIndex).toBe(0);
@@ -62,7 +62,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(23);
   });
 
-  it('commits nothing of earlier terms (TestCommitment_recalculate_startIndex, 92)', () => {
+  it('commits nothing of earlier terms (S62, test 92)', () => {
     const commitment = new Commitment(five, 4);
     matches(commitment, { s1: 3, s2: 3, s3: 3 });
     expect(commitment.commitIndex).toBe(0);
@@ -70,7 +70,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(4);
   });
 
-  it('commits nothing without voters (TestCommitment_noVoterSanity, 93)', () => {
+  it('commits nothing without voters (S62, test 93)', () => {
     const commitment = new Commitment(new Configuration(), 4);
     expect(commitment.match('s1', 10)).toBe(false);
     expect(commitment.setConfiguration(new Configuration())).toBe(false);
@@ -82,7 +82,7 @@ describe('Commitment', () => {
     expect(commitment.commitIndex).toBe(10);
   });
 
-  it('needs only itself when it is alone (TestCommitment_singleVoter, 94)', () => {
+  it('needs only itself when it is alone (S62, test 94)', () => {
     const commitment = new Commitment(voters('s1'), 4);
     expect(commitment.match('s1', 10)).toBe(true);
     expect(commitment.setConfiguration(voters('s1'))).toBe(false);

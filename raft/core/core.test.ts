@@ -55,7 +55,7 @@ describe('a node', () => {
 });
 
 describe('what is committed', () => {
-  it('is handed to the FSM once', () => {
+  it('is handed to the FSM once (S65)', () => {
     const node = newNode({ log: [1, 1, 1] });
     node.commitIndex = 2;
     const out = new Effects();
@@ -65,7 +65,7 @@ describe('what is committed', () => {
     expect(node.lastApplied).toBe(2);
   });
 
-  it('never goes back when old news arrives', () => {
+  it('never goes back when old news arrives (S65)', () => {
     const { node, leadership } = newLeader();
     commitWith(node, 'b', 2);
     const again = step(node, { kind: 'commitAdvanced', leadership });

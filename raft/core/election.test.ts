@@ -44,7 +44,7 @@ describe('Tally', () => {
 });
 
 describe('a candidate', () => {
-  it('saves its term and its own vote before it asks anybody', () => {
+  it('saves its term and its own vote before it asks anybody (S37)', () => {
     const node = newNode({ ...noPreVote, log: [1, 3], currentTerm: 4 });
     const out = stand(node);
     const candidacy = candidacyOf(node);
@@ -73,7 +73,7 @@ describe('a candidate', () => {
     expect(only(out, 'sendVote').map(({ to }) => to.id)).toEqual(['b', 'c']);
   });
 
-  it('names the snapshot’s last entry when its log is empty', () => {
+  it('names the snapshot’s last entry when its log is empty (S37, S121)', () => {
     const out = stand(newNode({ ...noPreVote, log: [], snapshot: { index: 8, term: 3 } }));
     expect(only(out, 'sendVote')[0]?.request).toMatchObject({ lastLogIndex: 8, lastLogTerm: 3 });
   });
@@ -92,12 +92,13 @@ describe('a candidate', () => {
     expect(node.role).toBe(RaftState.Leader);
   });
 
-  it('says what it does', () => {
+  it('says what it does (S32)', () => {
     const { log, lines } = recordingLogger();
     const node = newNode({ logger: log });
     stand(node);
     preVoteFrom(node, 'b', true);
     voteFrom(node, 'b', true);
+    expect(lines).toContain('debug: calculated votes needed');
     expect(lines.filter((line) => line.startsWith('info'))).toEqual([
       'info: entering candidate state',
       'info: pre-vote successful, starting election',
@@ -110,7 +111,7 @@ describe('a candidate', () => {
 });
 
 describe('the answer to a request for a vote', () => {
-  it('that makes a majority ends the election: first the state changes, then the leader', () => {
+  it('that makes a majority wins: first the state changes, then the leader (S40)', () => {
     const node = newNode(noPreVote);
     stand(node);
     const out = voteFrom(node, 'b', true);
@@ -123,7 +124,7 @@ describe('the answer to a request for a vote', () => {
     expect(node.candidacy).toBeNull();
   });
 
-  it('counts once for each voter', () => {
+  it('counts once for each voter (S38)', () => {
     const node = newNode({ ...noPreVote, servers: voters('a', 'b', 'c', 'd', 'e') });
     stand(node);
     voteFrom(node, 'b', true);
@@ -141,7 +142,7 @@ describe('the answer to a request for a vote', () => {
     expect(candidacyOf(node).votes).toMatchObject({ granted: 1, refused: 1 });
   });
 
-  it('of a newer term makes a follower, and the term is saved', () => {
+  it('of a newer term makes a follower, and the term is saved (S38)', () => {
     const node = newNode(noPreVote);
     stand(node);
     const out = voteFrom(node, 'b', false, 7);
@@ -153,7 +154,7 @@ describe('the answer to a request for a vote', () => {
     expect(node).toMatchObject({ role: RaftState.Follower, currentTerm: 7, candidacy: null });
   });
 
-  it('that is an error is a refusal', () => {
+  it('that is an error is a refusal (S38)', () => {
     const { log, lines } = recordingLogger();
     const node = newNode({ ...noPreVote, logger: log });
     stand(node);
@@ -164,7 +165,7 @@ describe('the answer to a request for a vote', () => {
     expect(lines.at(-1)).toBe('error: failed to make requestVote RPC');
   });
 
-  it('to an earlier attempt counts for nothing, newer terms included', () => {
+  it('to an earlier attempt counts for nothing, newer terms included (S39)', () => {
     const node = newNode({ ...noPreVote, servers: voters('a', 'b', 'c', 'd', 'e') });
     stand(node);
     const old = candidacyOf(node);
@@ -214,7 +215,7 @@ describe('an election that takes too long', () => {
     expect(lines).toContain('warn: Election timeout reached, restarting election');
   });
 
-  it('starts with pre-votes again, though the term was raised before', () => {
+  it('starts with pre-votes again, though the term was raised before (S35)', () => {
     const node = newNode();
     stand(node);
     preVoteFrom(node, 'b', true);
@@ -239,8 +240,8 @@ describe('an election that takes too long', () => {
   });
 });
 
-describe('a candidate that is no voter (S41)', () => {
-  it('does not vote for itself, and may win by the votes of others', () => {
+describe('a candidate that is no voter', () => {
+  it('does not vote for itself, and may win by the votes of others (S41)', () => {
     const servers = new Configuration([
       server('b'),
       server('c'),

@@ -15,7 +15,7 @@ import { RaftState } from '../state.ts';
 import { noteConfiguration, settleConfiguration } from './membership.ts';
 
 describe('a follower whose heartbeat timer rings', () => {
-  it('looks again later when it heard its leader just now', () => {
+  it('looks again later when it heard its leader just now (S26)', () => {
     const node = newNode();
     node.leaderAddress = 'b:1';
     node.lastContactMs = 1000;
@@ -25,7 +25,7 @@ describe('a follower whose heartbeat timer rings', () => {
     expect(node).toMatchObject({ role: RaftState.Follower, leaderAddress: 'b:1' });
   });
 
-  it('stands after a whole heartbeat timeout of silence, and forgets its leader first', () => {
+  it('stands after a heartbeat timeout of silence, and forgets its leader first (S30)', () => {
     const { log, lines } = recordingLogger();
     const node = newNode({ logger: log });
     node.leaderAddress = 'b:1';
@@ -53,7 +53,7 @@ describe('a follower whose heartbeat timer rings', () => {
   });
 });
 
-describe('a follower that must not stand (TestRaft_runFollower_State_Transition, 19)', () => {
+describe('a follower that must not stand', () => {
   const others = [server('b'), server('c')];
   const nonvoter = new Configuration([...others, server('a', ServerSuffrage.Nonvoter)]);
 
@@ -73,7 +73,7 @@ describe('a follower that must not stand (TestRaft_runFollower_State_Transition,
       'heartbeat timeout reached, not part of a stable configuration or a non-voter, ' +
         'not triggering a leader election',
     ],
-  ])('because it %s says so once, forgets its leader and goes on listening', (...row) => {
+  ])('because it %s says so once and goes on listening (S30, test 19)', (...row) => {
     const [, servers, committedIndex, reason] = row;
     const { log, lines } = recordingLogger();
     const node = newNode({ servers, logger: log });
@@ -95,7 +95,7 @@ describe('a follower that must not stand (TestRaft_runFollower_State_Transition,
     expect(candidacyOf(node).votes.granted).toBe(0);
   });
 
-  it('stays quiet once it knows that the change is committed (TestRaft_RemoveFollower, 43)', () => {
+  it('stays quiet once it knows that the change is committed (S135)', () => {
     const node = newNode({ log: [1, 1], commitIndex: 2 });
     noteConfiguration(node, configurationEntry(2, 1, voters('b', 'c')));
     settleConfiguration(node);
@@ -103,7 +103,7 @@ describe('a follower that must not stand (TestRaft_runFollower_State_Transition,
     expect(node.role).toBe(RaftState.Follower);
   });
 
-  it('stands when it is a voter of a configuration that is not committed (S13)', () => {
+  it('stands when it is a voter of an uncommitted configuration (S13, S30, test 19)', () => {
     const node = newNode({ servers: voters('a', 'b') });
     node.configurations.committedIndex = 0;
     stand(node);

@@ -51,7 +51,7 @@ function fail({ node, peer, sent }: Beating): Effects {
 }
 
 describe('a heartbeat', () => {
-  it('carries neither entries nor a commit index, and goes out at once (§5.2)', () => {
+  it('carries neither entries nor a commit index, and goes out at once, §5.2 (S80)', () => {
     const { sent } = beating();
     expect(sent.request).toMatchObject({
       rpcHeader: headerOf('a'),
@@ -65,7 +65,7 @@ describe('a heartbeat', () => {
     expect(isHeartbeat(sent.request)).toBe(true);
   });
 
-  it('is followed by the next a tenth of the heartbeat timeout after its answer', () => {
+  it('is followed by the next a tenth of the heartbeat timeout after its answer (S80)', () => {
     const b = beating();
     const out = beatReplied(b.node, b.sent, {}, 30);
     expect(out.list).toEqual([]);
@@ -134,7 +134,7 @@ describe('a heartbeat that fails', () => {
     expect(b.lines.at(-1)).toBe('error: failed to heartbeat to');
   });
 
-  it('and then works again is told once', () => {
+  it('and then works again is told once (S80)', () => {
     const b = beating();
     fail(b);
     const again = theOnly(ring(b), 'sendHeartbeat');

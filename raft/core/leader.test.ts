@@ -27,7 +27,7 @@ import { leaveOffice } from './leader.ts';
 import { becomeFollower } from './role.ts';
 
 describe('a node that takes office', () => {
-  it('says so, greets every server, and asserts itself by an entry of its own term', () => {
+  it('says so, greets every server, and appends an entry of its term (S44, S46, S47)', () => {
     const servers = [server('a'), server('b'), server('n', ServerSuffrage.Nonvoter)];
     const node = newNode({ servers: new Configuration(servers), log: [1, 1] });
     const { out, leadership } = elect(node);
@@ -49,7 +49,7 @@ describe('a node that takes office', () => {
     expect(peerTimersOf(out, b)).toEqual(['commit=50']);
   });
 
-  it('commits nothing before an entry of its own term', () => {
+  it('commits nothing before an entry of its own term (S45)', () => {
     const node = newNode({ log: [1, 1, 1] });
     const { leadership } = elect(node);
     expect(leadership.commitment.startIndex).toBe(4);
@@ -57,7 +57,7 @@ describe('a node that takes office', () => {
     expect(leadership.commitment.match('b', 3)).toBe(false);
   });
 
-  it('starts behind its snapshot when it has no log', () => {
+  it('starts behind its snapshot when it has no log (S45)', () => {
     const node = newNode({ log: [], snapshot: { index: 7, term: 1 } });
     const { out } = elect(node);
     expect(theOnly(out, 'startAppend').entries[0]?.index).toBe(8);
@@ -65,14 +65,14 @@ describe('a node that takes office', () => {
     expect(first).toMatchObject({ prevIndex: 7, prevTerm: 1, first: 8, last: 8 });
   });
 
-  it('gives everybody a whole lease to answer', () => {
+  it('gives everybody a whole lease to answer (S47)', () => {
     const { node } = newLeader();
     expect(peerOf(node, 'b').lastContactMs).toBe(0);
   });
 });
 
 describe('a node that leaves office', () => {
-  it('tells everybody who waits, in order, and then the world', () => {
+  it('tells everybody who waits, in order, and then the world (S49)', () => {
     const { node, leadership } = newLeader({ commitIndex: 1 });
     step(node, { kind: 'propose', proposals: [command] });
     step(node, { kind: 'verify', ticket: 11 });

@@ -47,7 +47,7 @@ function failed(code: string, message: RegExp, ticket = TICKET) {
   return { kind: 'settleError', ticket, error };
 }
 
-describe('picking a server (TestRaft_LeadershipTransferPickServer, 54)', () => {
+describe('picking a server', () => {
   it.each([
     [{}, undefined],
     [{ a: 9 }, 'a'],
@@ -55,13 +55,13 @@ describe('picking a server (TestRaft_LeadershipTransferPickServer, 54)', () => {
     [{ c: 9, b: 8, a: 8 }, 'c'],
     [{ a: 7, b: 11, c: 8 }, 'b'],
     [{ b: 8, a: 8 }, 'b'],
-  ])('of %o takes %s: who holds most, the first of the configuration in a tie', (held, picked) => {
+  ])('of %o takes %s: who holds most, the first in a tie (test 54)', (held, picked) => {
     const { node, leadership } = newLeader({ id: 'z', servers: voters('z', ...Object.keys(held)) });
     for (const [id, index] of Object.entries(held)) peerOf(node, id).matchIndex = index;
     expect(pickServer(node, leadership)?.server.id).toBe(picked);
   });
 
-  it('passes over nonvoters (65)', () => {
+  it('passes over nonvoters (test 65, #398)', () => {
     const servers = new Configuration([server('a'), server('b', ServerSuffrage.Nonvoter)]);
     const { node } = newLeader({ servers });
     expect(transfer(node, null).list).toEqual([
@@ -94,7 +94,7 @@ describe('handing over', () => {
     expect(timersOf(out)).toEqual(['transfer=2000']);
   });
 
-  it('brings the server up to date first', () => {
+  it('brings the server up to date first (S91)', () => {
     const node = settled();
     step(node, { kind: 'propose', proposals: [command, command] });
     expect(only(transfer(node), 'sendTimeoutNow')).toEqual([]);
@@ -113,7 +113,7 @@ describe('handing over', () => {
     });
   });
 
-  it('takes nothing new meanwhile (63), but goes on answering who leads', () => {
+  it('takes nothing new meanwhile, but goes on answering who leads (S60, test 63, #581)', () => {
     const node = settled();
     transfer(node);
     const error = ErrLeadershipTransferInProgress;
@@ -141,14 +141,14 @@ describe('handing over', () => {
     expect(leadershipOf(node).transfer).toBeNull();
   });
 
-  it('with nobody else is refused (56)', () => {
+  it('with nobody else is refused (test 56)', () => {
     const { node } = newLeader({ servers: voters('a') });
     expect(transfer(node, null).list).toEqual([
       failed('ERR_NO_TRANSFER_TARGET', /cannot find peer/),
     ]);
   });
 
-  it('by whoever does not lead is refused', () => {
+  it('by whoever does not lead is refused (S89, #413)', () => {
     const error = ErrNotLeader;
     expect(transfer(newNode()).list).toEqual([{ kind: 'settleError', ticket: TICKET, error }]);
   });
@@ -166,7 +166,7 @@ describe('a handing-over ends', () => {
     expect(timersOf(out)).toContain('transfer=off');
   });
 
-  it('badly when it takes too long: the leader takes requests again', () => {
+  it('badly when it takes too long: the leader takes requests again (S92, #493)', () => {
     const { log, lines } = recordingLogger();
     const node = settled({ logger: log });
     transfer(node);
@@ -178,7 +178,7 @@ describe('a handing-over ends', () => {
     expect(step(node, { kind: 'timer', timer: 'transfer' }).list).toEqual([]);
   });
 
-  it('badly when the server cannot be told (60)', () => {
+  it('badly when the server cannot be told (test 60, #493)', () => {
     const node = settled();
     const { transfer: current } = theOnly(transfer(node), 'sendTimeoutNow');
     const out = step(node, { kind: 'timeoutNowReply', transfer: current, error });
@@ -207,7 +207,7 @@ describe('a handing-over ends', () => {
     expect(leadershipOf(node).transfer?.ticket).toBe(9);
   });
 
-  it('and a later leadership starts without it (upstream #696)', () => {
+  it('and a later leadership starts without it (S45, S94, #696)', () => {
     const node = settled();
     const { transfer: first } = theOnly(transfer(node), 'sendTimeoutNow');
     step(node, { kind: 'timeoutNow', request: new TimeoutNowRequest(), ticket: 1 });
@@ -255,7 +255,7 @@ describe('a server that is told to stand', () => {
     expect(node).toMatchObject({ role: RaftState.Follower, candidateFromTransfer: false });
   });
 
-  it('refuses the traffic of its old leader, and stays a candidate (S96)', () => {
+  it('refuses the traffic of its old leader, and stays a candidate (S96, #487)', () => {
     const node = newNode();
     timeoutNow(node);
     const out = step(node, {

@@ -18,7 +18,7 @@ function ring(node: NodeState, ms: number) {
 }
 
 describe('the lease of a leader', () => {
-  it('is looked at again when the oldest contact that counts would run out', () => {
+  it('is looked at again when the oldest contact that counts would run out (S51)', () => {
     const { node } = newLeader({ servers: voters('a', 'b', 'c', 'd', 'e') });
     peerOf(node, 'b').lastContactMs = 900;
     peerOf(node, 'c').lastContactMs = 700;
@@ -28,13 +28,13 @@ describe('the lease of a leader', () => {
     expect(node.role).toBe(RaftState.Leader);
   });
 
-  it('is never looked at more often than every 10 ms', () => {
+  it('is never looked at more often than every 10 ms (S51)', () => {
     const { node } = newLeader();
     peerOf(node, 'b').lastContactMs = 501;
     expect(timersOf(ring(node, 1000))).toEqual(['lease=10']);
   });
 
-  it('runs out when too few voters answered within it', () => {
+  it('runs out when too few voters answered within it (S51)', () => {
     const { log, lines } = recordingLogger();
     const { node } = newLeader({ logger: log });
     peerOf(node, 'b').lastContactMs = 499;
@@ -53,7 +53,7 @@ describe('the lease of a leader', () => {
     expect(node.role).toBe(RaftState.Leader);
   });
 
-  it('is not renewed by nonvoters', () => {
+  it('is not renewed by nonvoters (S51)', () => {
     const servers = [server('a'), server('b'), server('c'), server('n', ServerSuffrage.Nonvoter)];
     const { node } = newLeader({ servers: new Configuration(servers) });
     peerOf(node, 'n').lastContactMs = 1000;
@@ -75,7 +75,7 @@ describe('the lease of a leader', () => {
     expect(node.role).toBe(RaftState.Leader);
   });
 
-  it('complains of silent servers, ever more quietly', () => {
+  it('complains of silent servers, ever more quietly (S51)', () => {
     const { log, lines } = recordingLogger();
     const { node } = newLeader({ servers: voters('a', 'b', 'c', 'd', 'e'), logger: log });
     lines.length = 0;

@@ -145,7 +145,7 @@ describe('a change of the membership', () => {
     expect(node.configurations.latestIndex).toBe(1);
   });
 
-  it('moves a peer to its new address: what is in flight means nothing (S86)', () => {
+  it('moves a peer to its new address: what is in flight means nothing (S86, #471)', () => {
     const { log, lines } = recordingLogger();
     const node = settled({ logger: log });
     const b = peerOf(node, 'b');
@@ -179,7 +179,7 @@ describe('a change of the membership', () => {
 });
 
 describe('one change at a time', () => {
-  it('waits for an entry of this term, and for the change before it', () => {
+  it('waits for an entry of this term, and for the change before it (S46, S48, S133)', () => {
     const { node } = newLeader();
     expect(acceptsConfigurationChange(node)).toBe(false);
     expect(() => change(node, Command.AddVoter, 'd')).toThrow(/only one change/);
@@ -231,7 +231,7 @@ describe('a server that is removed', () => {
     expect(only(out, 'observe').map(({ data }) => data)).toEqual([observation]);
   });
 
-  it('is told when that is committed, and is then left alone', () => {
+  it('is told when that is committed, and is then left alone (S72, #174, #564)', () => {
     const { node, b, request } = removing();
     sent(node, request);
     expect(only(appendReplied(node, request, {}), 'stopPeer')).toEqual([]);
@@ -298,7 +298,7 @@ describe('a server that is removed', () => {
     expect(peerOf(node, 'b')).toMatchObject({ matchIndex: 0, nextIndex: 5 });
   });
 
-  it('that knows of it stays quiet (TestRaft_RemoveFollower, 43)', () => {
+  it('that knows of it stays quiet (S135)', () => {
     const node = newNode({ servers: voters('b', 'c') });
     stand(node);
     expect(node.role).toBe(RaftState.Follower);
@@ -323,7 +323,7 @@ describe('a leader that is removed', () => {
     expect(node.commitIndex).toBe(3);
   });
 
-  it('becomes a follower when it may go on', () => {
+  it('becomes a follower when it may go on (S63)', () => {
     const { node, lines } = removed({ config: { shutdownOnRemove: false } });
     commitWith(node, 'b', 3);
     const out = commitWith(node, 'c', 3);

@@ -60,7 +60,7 @@ describe('the last entry', () => {
       { index: 3, term: 2 },
     ],
     ['of nothing', [], 1, { index: 0, term: 0 }, { index: 0, term: 0 }],
-  ])('is the one %s', (_what, log, first, snapshot, last) => {
+  ])('is the one %s (S121)', (_what, log, first, snapshot, last) => {
     const node = newNode({ log, first, snapshot });
     expect(lastEntryOf(node)).toEqual(last);
     expect(lastIndexOf(node)).toBe(last.index);

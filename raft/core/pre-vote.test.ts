@@ -28,7 +28,7 @@ function ask(node: NodeState, from: string, fields: object): Effects {
 }
 
 describe('a candidate that asks for pre-votes', () => {
-  it('asks every voter but itself, in the next term, and writes nothing', () => {
+  it('asks every voter but itself, in the next term, and writes nothing (S33)', () => {
     const servers = new Configuration([
       server('b'),
       server('n', ServerSuffrage.Nonvoter),
@@ -58,7 +58,7 @@ describe('a candidate that asks for pre-votes', () => {
     expect(candidacyOf(node).preVotes).toMatchObject({ needed: 2, granted: 0 });
   });
 
-  it('stands once a majority would vote for it, with a fresh time limit', () => {
+  it('stands once a majority would vote for it, with a fresh time limit (S35)', () => {
     const node = newNode({ servers: voters('a', 'b', 'c', 'd', 'e') });
     stand(node);
     expect(preVoteFrom(node, 'b', true).list).toEqual([]);
@@ -78,7 +78,7 @@ describe('a candidate that asks for pre-votes', () => {
     expect(node.currentTerm).toBe(1);
   });
 
-  it('that loses waits for its timer', () => {
+  it('that loses waits for its timer (S35)', () => {
     const { log, lines } = recordingLogger();
     const node = newNode({ logger: log });
     stand(node);
@@ -89,7 +89,7 @@ describe('a candidate that asks for pre-votes', () => {
     expect(lines.at(-1)).toBe('info: pre-vote campaign failed, waiting for election timeout');
   });
 
-  it('follows a term above the one it asks for, and not that one itself', () => {
+  it('follows a term above the one it asks for, and not that one itself (S34)', () => {
     const node = newNode();
     stand(node);
     preVoteFrom(node, 'b', false, 2);
@@ -99,7 +99,7 @@ describe('a candidate that asks for pre-votes', () => {
     expect(node).toMatchObject({ role: RaftState.Follower, currentTerm: 3 });
   });
 
-  it('takes an error for a refusal, unless it comes from a server that knows no pre-vote', () => {
+  it('takes an error for a refusal, but not of a server that knows no pre-vote (S36)', () => {
     const { log, lines } = recordingLogger();
     const node = newNode({ servers: voters('a', 'b', 'c', 'd', 'e'), logger: log });
     stand(node);
@@ -137,7 +137,7 @@ describe('a candidate that asks for pre-votes', () => {
 describe('a server that is asked for a pre-vote', () => {
   const upToDate = { term: 4, lastLogIndex: 2, lastLogTerm: 2 };
 
-  it('grants it, and nothing about it changes', () => {
+  it('grants it, and nothing about it changes (S27, S118, #609)', () => {
     const node = newNode({ log: [1, 2] });
     const before = { ...node, configurations: { ...node.configurations } };
     const out = ask(node, 'b', upToDate);
@@ -155,7 +155,7 @@ describe('a server that is asked for a pre-vote', () => {
     expect(theOnly(out, 'reply').reply).toMatchObject({ granted: true, term: 2 });
   });
 
-  it('grants its leader’s (TestRaft_PreVote_ShouldNotRejectLeader, 26) and no other’s', () => {
+  it('grants its leader’s and no other’s (S118, test 26, test 27, #606, #605)', () => {
     const node = newNode({ log: [1, 2] });
     node.leaderAddress = 'b:1';
     expect(theOnly(ask(node, 'b', upToDate), 'reply').reply).toMatchObject({ granted: true });
@@ -184,7 +184,7 @@ describe('a server that is asked for a pre-vote', () => {
       'our last term is greater',
     ],
     ['a log that is shorter', 'b', { lastLogIndex: 1 }, 'our last index is greater'],
-  ])('refuses %s', (_what, from, fields, reason) => {
+  ])('refuses %s (S118)', (_what, from, fields, reason) => {
     const { log, lines } = recordingLogger();
     const servers = new Configuration([
       server('a'),

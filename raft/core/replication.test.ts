@@ -54,13 +54,13 @@ function pipelining(options: Parameters<typeof newNode>[0] = {}) {
 }
 
 describe('a peer that is being probed', () => {
-  it('is sent one request at a time', () => {
+  it('is sent one request at a time (S76)', () => {
     const { node, peer } = leader();
     expect(peer).toMatchObject({ state: 'probe', inFlight: 1, nextIndex: 2, sendIndex: 3 });
     expect(only(propose(node), 'sendAppend')).toEqual([]);
   });
 
-  it('that accepts is sent ahead of its answers from then on', () => {
+  it('that accepts is sent ahead of its answers from then on (S76, S82)', () => {
     const { node, peer, first } = leader();
     const out = appendReplied(node, first, {}, 20);
     expect(out.list).toEqual([]);
@@ -73,7 +73,7 @@ describe('a peer that is being probed', () => {
     expect(two).toMatchObject({ prevIndex: 3, first: 4, last: 4, pipelined: true });
   });
 
-  it('gets no more entries at once than the config says', () => {
+  it('gets no more entries at once than the config says (S56, S77)', () => {
     const { node, peer, first } = leader({ log: [1, 1, 1, 1, 1, 1, 1, 1] });
     const out = appendReplied(node, first, { success: false, lastLog: 0, noRetryBackoff: true });
     const second = to(out, peer);
@@ -111,7 +111,7 @@ describe('a peer that refuses', () => {
     expect(lines).toEqual(['warn: appendEntries rejected, sending older logs']);
   });
 
-  it('because it is in trouble is given a pause', () => {
+  it('because it is in trouble is given a pause (S75)', () => {
     const { node, peer, first } = leader(long);
     const out = appendReplied(node, first, { success: false, lastLog: 3 });
     expect(out.list).toEqual([]);
@@ -119,7 +119,7 @@ describe('a peer that refuses', () => {
     expect(peer).toMatchObject({ pausing: true, failures: 1, nextIndex: 4 });
   });
 
-  it('never gets below the first entry', () => {
+  it('never gets below the first entry (S75)', () => {
     const { node, peer, first } = leader({ log: [1] });
     const again = to(
       appendReplied(node, first, { success: false, lastLog: 0, noRetryBackoff: true }),
@@ -131,7 +131,7 @@ describe('a peer that refuses', () => {
     expect(to(out, peer)).toMatchObject({ prevIndex: 0, first: 1 });
   });
 
-  it('while it is sent ahead ends that: what else is in flight means nothing any more', () => {
+  it('while it is sent ahead ends that: what else is in flight means nothing (S82)', () => {
     const { node, peer } = pipelining();
     const one = to(propose(node), peer);
     sent(node, one);
@@ -146,7 +146,7 @@ describe('a peer that refuses', () => {
 });
 
 describe('a peer that knows of a newer term', () => {
-  it('ends the leadership on the main lane, even by an answer that is stale', () => {
+  it('ends the leadership on the main lane, even by an answer that is stale (S74)', () => {
     const { node, leadership, first } = leader();
     const input = { kind: 'newerTerm', leadership, term: 7 };
     const newer = { success: false, term: 7 };
@@ -174,7 +174,7 @@ describe('a peer that cannot be reached', () => {
     return to(stepOfPeer(node, { kind: 'peerTimer', leadership, peer, timer: 'retry' }), peer);
   }
 
-  it('is tried again after pauses that double, up to ten seconds (S73)', () => {
+  it('is tried again after pauses that double, up to ten seconds (S52, S73)', () => {
     const { node, peer, first } = leader();
     const pauses: string[] = [];
     let request = first;
@@ -191,7 +191,7 @@ describe('a peer that cannot be reached', () => {
     expect(peer).toMatchObject({ failures: 0, state: 'pipeline', matchIndex: 2 });
   });
 
-  it('is sent nothing during the pause', () => {
+  it('is sent nothing during the pause (S73)', () => {
     const { node, leadership, peer, first } = leader();
     failing(node, first);
     expect(only(propose(node), 'sendAppend').map((effect) => effect.peer)).not.toContain(peer);
@@ -199,7 +199,7 @@ describe('a peer that cannot be reached', () => {
     expect(stepOfPeer(node, commit).list).toEqual([]);
   });
 
-  it('while it was sent ahead starts again at what it acknowledged', () => {
+  it('while it was sent ahead starts again at what it acknowledged (S82)', () => {
     const { node, peer } = pipelining();
     const one = to(propose(node), peer);
     sent(node, one);
@@ -247,7 +247,7 @@ describe('a peer whose sender is busy', () => {
     expect(only(propose(node), 'sendAppend').filter((e) => e.peer === peer)).toEqual([]);
   });
 
-  it('that cannot pipeline goes on one at a time', () => {
+  it('that cannot pipeline goes on one at a time (S84)', () => {
     const { node, leadership, peer } = pipelining();
     stepOfPeer(node, { kind: 'pipelineUnsupported', leadership, peer });
     const one = to(propose(node), peer);
@@ -259,7 +259,7 @@ describe('a peer whose sender is busy', () => {
 });
 
 describe('a peer that has everything', () => {
-  it('hears of the commit index when the commit timer rings, with no entries', () => {
+  it('hears of the commit index when the commit timer rings, with no entries (S71)', () => {
     const { node, leadership, peer } = pipelining();
     node.commitIndex = 2;
     node.lastApplied = 2;
@@ -293,7 +293,7 @@ describe('a peer that needs what is gone (§7)', () => {
     return stepOfPeer(node, { ...input, sentAtMs: 33, outcome: { reply } });
   }
 
-  it('is sent the snapshot, and nothing else meanwhile', () => {
+  it('is sent the snapshot, and nothing else meanwhile (S79)', () => {
     const { node, leadership, peer, effect } = snapshotting();
     expect(effect).toMatchObject({ peer, epoch: 2, round: leadership.round });
     expect(peer.state).toBe('snapshot');
@@ -302,7 +302,7 @@ describe('a peer that needs what is gone (§7)', () => {
     expect(stepOfPeer(node, ring).list).toEqual([]);
   });
 
-  it('goes on behind the snapshot', () => {
+  it('goes on behind the snapshot (S77, S79)', () => {
     const { node, peer, effect } = snapshotting();
     const out = replied(node, effect, {});
     expect(to(out, peer)).toMatchObject({
@@ -317,7 +317,7 @@ describe('a peer that needs what is gone (§7)', () => {
     expect(replied(node, { ...effect, epoch: 1 }, {}).list).toEqual([]);
   });
 
-  it('that refuses the snapshot is given a pause and then gets it again', () => {
+  it('that refuses the snapshot is given a pause and then gets it again (S79)', () => {
     const { node, leadership, peer, effect, lines } = snapshotting();
     const out = replied(node, effect, { success: false });
     expect([out.list, peerTimersOf(out, peer)]).toEqual([[], ['retry=10']]);
@@ -326,7 +326,7 @@ describe('a peer that needs what is gone (§7)', () => {
     expect(kindsOf(stepOfPeer(node, retry))).toEqual(['sendSnapshot']);
   });
 
-  it('that cannot be reached is given a pause', () => {
+  it('that cannot be reached is given a pause (S79)', () => {
     const { node, leadership, peer, effect, lines } = snapshotting();
     const { epoch, round } = effect;
     const input = { kind: 'snapshotReply', leadership, peer, epoch, round, index: 5 } as const;
@@ -345,7 +345,7 @@ describe('a peer that needs what is gone (§7)', () => {
     ]);
   });
 
-  it('because the store has lost it meanwhile is sent the snapshot too', () => {
+  it('because the store has lost it meanwhile is sent the snapshot too (S77)', () => {
     const { node, leadership, peer, first } = leader();
     const gone = { kind: 'entriesUnavailable', leadership, peer, epoch: first.epoch } as const;
     const out = stepOfPeer(node, gone);
@@ -368,7 +368,7 @@ describe('a majority', () => {
     expect(node.commitIndex).toBe(0);
   });
 
-  it('does not count an answer to an empty request', () => {
+  it('does not count an answer to an empty request (S87)', () => {
     const { node, leadership, peer, first } = leader();
     stepOfPeer(node, { kind: 'appended', leadership, index: 2 });
     appendReplied(node, { ...first, last: first.first - 1 }, {});

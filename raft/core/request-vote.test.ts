@@ -45,7 +45,7 @@ function answerOf(out: Effects): boolean {
 }
 
 describe('a vote', () => {
-  it('is persisted together with the term, before the reply', () => {
+  it('is persisted together with the term, before the reply (S111, S115)', () => {
     const node = voter();
     const request = voteBy('b', { term: 5, ...upToDate });
     const out = ask(node, request, 40);
@@ -63,7 +63,7 @@ describe('a vote', () => {
     expect(kindsOf(out)).toEqual(['observe', 'persistHardState', 'reply']);
   });
 
-  it('is given by the old field of the request when the header names nobody', () => {
+  it('is given by the old field of the request when the header names nobody (S112)', () => {
     const node = voter();
     ask(node, new RequestVoteRequest({ term: 5, candidate: utf8('old:1'), ...upToDate }));
     expect(node.vote).toEqual({ term: 5, candidate: utf8('old:1') });
@@ -82,7 +82,7 @@ describe('a vote', () => {
     expect(node).toMatchObject({ role: RaftState.Follower, vote: voteFor('b', 9) });
   });
 
-  it('carries the legacy peers at protocol 1', () => {
+  it('carries the legacy peers at protocol 1 (S117)', () => {
     const out = ask(voter({ config: { protocolVersion: 1 } }), voteBy('b', { term: 5 }));
     const { reply } = theOnly(out, 'reply');
     expect(reply).toMatchObject({
@@ -130,7 +130,7 @@ describe('a vote is refused', () => {
       'our last index is greater',
       9,
     ],
-  ])('%s', (_what, from, fields, reason, term) => {
+  ])('%s (S111, #524)', (_what, from, fields, reason, term) => {
     const { log, lines } = recordingLogger();
     const node = voter({ servers, logger: log });
     const out = ask(node, voteBy(from, fields), 40);
@@ -146,7 +146,7 @@ describe('a vote is refused', () => {
     );
   });
 
-  it('while another leads (TestRaft_VotingGrant_WhenLeaderAvailable, 21)', () => {
+  it('while another leads (S111, S112, test 21)', () => {
     const { log, lines } = recordingLogger();
     const node = voter({ logger: log });
     node.leaderAddress = 'b:1';
@@ -157,7 +157,7 @@ describe('a vote is refused', () => {
     expect(answerOf(ask(node, voteBy('b', request)))).toBe(true);
   });
 
-  it('not because another leads, when that one asked for the election', () => {
+  it('not because another leads, when that one asked for the election (S111, test 21)', () => {
     const node = voter();
     node.leaderAddress = 'b:1';
     const request = { term: 12, ...upToDate, leadershipTransfer: true };
@@ -175,7 +175,7 @@ describe('a vote is refused', () => {
 });
 
 describe('a second request in one term', () => {
-  it('by the same candidate is granted again, without a look at its log or a write', () => {
+  it('by the same candidate is granted, without a look at its log or a write (S27, S114)', () => {
     const { log, lines } = recordingLogger();
     const node = voter({ vote: voteFor('b', 2), logger: log });
     const out = ask(node, voteBy('b', { term: 2 }), 40);
@@ -187,7 +187,7 @@ describe('a second request in one term', () => {
     ]);
   });
 
-  it('by another candidate is refused', () => {
+  it('by another candidate is refused (S114)', () => {
     const node = voter({ vote: voteFor('b', 2) });
     const out = ask(node, voteBy('c', { term: 2, ...upToDate }));
     expect(out.list).toMatchObject([{ kind: 'observe' }, { kind: 'reply', reply: refused }]);
@@ -204,7 +204,7 @@ describe('a second request in one term', () => {
 });
 
 describe('a node without a configuration', () => {
-  it('votes for anybody: it is joining', () => {
+  it('votes for anybody: it is joining (S113)', () => {
     const node = newNode({ servers: new Configuration(), log: [] });
     expect(answerOf(ask(node, voteBy('z', { term: 1 })))).toBe(true);
   });

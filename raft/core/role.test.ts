@@ -45,7 +45,7 @@ describe('setLeader', () => {
 });
 
 describe('becoming a follower', () => {
-  it('only forgets the leader when it is one already', () => {
+  it('only forgets the leader when it is one already (S102)', () => {
     const node = newNode();
     setLeader(node, 'b:1', 'b', new Effects());
     const out = performing((effects) => becomeFollower(node, at(5), effects));
@@ -53,7 +53,7 @@ describe('becoming a follower', () => {
     expect(out.timers).toEqual([]);
   });
 
-  it('ends a candidacy and listens', () => {
+  it('ends a candidacy and listens (S28)', () => {
     const { log, lines } = recordingLogger();
     const node = newNode({ logger: log });
     stand(node);

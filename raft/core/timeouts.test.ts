@@ -4,7 +4,7 @@ import { seededRandom } from '../../internal/random.ts';
 import { randomTimeoutMs } from './timeouts.ts';
 
 describe('randomTimeoutMs (TestRandomTimeout, 145)', () => {
-  it('is at least the base and less than twice the base', () => {
+  it('is at least the base and less than twice the base (S25)', () => {
     const draw = (seed: number, baseMs: number) => {
       const waitMs = randomTimeoutMs(seededRandom(seed), baseMs);
       expect(waitMs).toBeGreaterThanOrEqual(baseMs);

@@ -44,7 +44,7 @@ const verify = { kind: 'verify', ticket: 7 } as const;
 const settled = (value: unknown, ticket = 7) => ({ kind: 'settle', ticket, value });
 
 describe('verifying the leadership', () => {
-  it('asks every voter at once, and is answered by a majority', () => {
+  it('asks every voter at once, and is answered by a majority (S67)', () => {
     const node = idle();
     const out = step(node, verify);
     expect(only(out, 'sendHeartbeat').map(({ peer }) => peer.server.id)).toEqual(['b', 'c']);
@@ -53,7 +53,7 @@ describe('verifying the leadership', () => {
     expect(beatReplied(node, beatTo(out, 'b')).list).toEqual([]);
   });
 
-  it('is answered at once when the leader is the only voter (35)', () => {
+  it('is answered at once when the leader is the only voter (S67, test 35)', () => {
     const { node } = newLeader({ servers: voters('a') });
     expect(step(node, verify).list).toEqual([settled(undefined)]);
   });
@@ -65,7 +65,7 @@ describe('verifying the leadership', () => {
     expect(step(newNode(), read).list).toEqual([{ kind: 'settleError', ticket: 8, error }]);
   });
 
-  it('takes no answer to a request that was sent before the question (S68)', () => {
+  it('takes no answer to a request that was sent before the question (S53, S68)', () => {
     const node = newNode();
     const { out: greeting } = elect(node);
     const out = step(node, verify);
@@ -135,7 +135,7 @@ describe('verifying the leadership', () => {
     expect(only(out, 'settle')).toEqual([settled(undefined)]);
   });
 
-  it('fails when the leadership ends', () => {
+  it('fails when the leadership ends (S67)', () => {
     const node = idle();
     const out = step(node, verify);
     const newer = beatReplied(node, beatTo(out, 'b'), { term: 9, success: false });

@@ -63,7 +63,7 @@ function snapshotOf(words: readonly string[]): OpenSnapshot & { readonly closed:
 }
 
 describe('a picture', () => {
-  it('is of the state between two batches, and says which entry is the last in it', async () => {
+  it('is of the state between two batches, and says which entry is its last (S139)', async () => {
     const logs = [logOf(1, 1), logOf(2, 3), { ...logOf(3, 3), type: LogType.LogNoop }];
     const { loop, fsm } = setUp({ logs });
     loop.handOver(3);
@@ -74,7 +74,7 @@ describe('a picture', () => {
     expect(fsm.released).toBe(1);
   });
 
-  it('is not taken while a batch is being applied', async () => {
+  it('is not taken while a batch is being applied (S140)', async () => {
     const { loop, fsm } = setUp({ count: 8, maxBatch: 4 });
     const gate = new Gate();
     fsm.onApply = gate.pass;
@@ -85,7 +85,7 @@ describe('a picture', () => {
     expect((await capture).index).toBe(4);
   });
 
-  it('needs something that was applied by this process', async () => {
+  it('needs something that was applied by this process (S15)', async () => {
     await expect(setUp({ appliedIndex: 7 }).loop.capture()).rejects.toBe(ErrNothingNewToSnapshot);
   });
 

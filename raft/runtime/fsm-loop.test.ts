@@ -75,7 +75,7 @@ describe('what is handed over', () => {
     expect(() => loop.handOver(5)).toThrow('handed over up to 5 already');
   });
 
-  it('is applied in order by an FSM that needs time, one call at a time', async () => {
+  it('is applied in order by an FSM that needs time, one call at a time (S1)', async () => {
     const { loop, fsm } = listSetUp({ count: 10, maxBatch: 4 });
     const gate = new Gate();
     let most = 0;
@@ -103,7 +103,7 @@ describe('what is handed over', () => {
     expect(fsm.indexes).toEqual(upTo(10));
   });
 
-  it('reaches the FSM as commands only; the others are answered all the same', async () => {
+  it('reaches the FSM as commands only; others are answered all the same (S65, S137)', async () => {
     const noop = { ...logOf(1, 1), type: LogType.LogNoop };
     const barrier = { ...logOf(3, 1), type: LogType.LogBarrier };
     const logs = [noop, configurationEntry(2, 1, voters('a')), barrier, logOf(4, 1)];
@@ -118,7 +118,7 @@ describe('what is handed over', () => {
     expect(fsm.indexes).toEqual([4]);
   });
 
-  it('goes to a configuration store with its index, in order', async () => {
+  it('goes to a configuration store with its index, in order (S136)', async () => {
     const logs = [logOf(1, 1), configurationEntry(2, 1, voters('a', 'b')), logOf(3, 1)];
     const told: string[] = [];
     const fsm = Object.assign(new ListFSM(), {
@@ -149,7 +149,7 @@ describe('a batching FSM', () => {
     return { fsm, batches };
   }
 
-  it('gets commands and configurations, at most so many at a time', async () => {
+  it('gets commands and configurations, at most so many at a time (S138)', async () => {
     const logs = [
       { ...logOf(1, 1), type: LogType.LogNoop },
       configurationEntry(2, 1, voters('a')),
@@ -182,7 +182,7 @@ describe('a batching FSM', () => {
     expect(batches).toEqual([upTo(5), [6, 7, 8, 9, 10]]);
   });
 
-  it('that gives the wrong number of answers stops the node', async () => {
+  it('that gives the wrong number of answers stops the node (S138)', async () => {
     const { fsm } = batching(() => [1]);
     const { loop, fatal } = setUp({ fsm, count: 3 });
     loop.handOver(3);
@@ -215,7 +215,7 @@ describe('an FSM that fails', () => {
     await expect(loop.untilFinished(5)).rejects.toThrow('no');
   });
 
-  it('is not asked to go on behind an entry that the store lost', async () => {
+  it('is not asked to go on behind an entry that the store lost (S65)', async () => {
     const { loop, fatal, fsm } = listSetUp({ count: 5 });
     loop.handOver(7);
     await turn();
@@ -225,7 +225,7 @@ describe('an FSM that fails', () => {
 });
 
 describe('back-pressure', () => {
-  it('makes whoever hands over wait when 128 batches wait, and no longer', async () => {
+  it('makes whoever hands over wait when 128 batches wait, and no longer (S2, S65)', async () => {
     const { loop, fsm } = listSetUp({ count: 200, maxBatch: 1 });
     const gate = new Gate();
     fsm.onApply = gate.pass;

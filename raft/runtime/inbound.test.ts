@@ -94,7 +94,7 @@ function setUp() {
 }
 
 describe('a heartbeat of the leader that is known and published', () => {
-  it('is answered at once, past the main lane', () => {
+  it('is answered at once, past the main lane (S100)', () => {
     const { node, send, posted } = setUp();
     const answer = send(heartbeat('b'));
     expect(answer?.response).toMatchObject({
@@ -122,7 +122,7 @@ describe('a heartbeat of the leader that is known and published', () => {
     ['with entries', heartbeat('b', { entries: [logOf(1, TERM)] })],
     ['with a commit index', heartbeat('b', { leaderCommitIndex: 1 })],
     ['with a previous entry', heartbeat('b', { prevLogEntry: 1, prevLogTerm: 1 })],
-  ])('but not one %s', (_, request) => {
+  ])('but not one %s (S100, #695)', (_, request) => {
     const { node, send, posted } = setUp();
     expect(send(request)).toBeNull();
     expect([posted, node.lastContactMs]).toEqual([['appendEntries'], undefined]);
@@ -132,7 +132,7 @@ describe('a heartbeat of the leader that is known and published', () => {
     ['the term is changing', { currentTerm: TERM + 1 }],
     ['the role is changing', { role: RaftState.Candidate }],
     ['the leader is changing', { leaderAddress: addressOf('c') }],
-  ])('but not while %s and that is not published', (_, change) => {
+  ])('but not while %s and that is not published (S100, #695)', (_, change) => {
     const { node, send, posted } = setUp();
     Object.assign(node, change);
     expect(send(heartbeat('b'))).toBeNull();
@@ -142,7 +142,7 @@ describe('a heartbeat of the leader that is known and published', () => {
   it.each([
     ['a leader', { role: RaftState.Leader }],
     ['a node that knows no leader', { leaderAddress: '' }],
-  ])('but not by %s', (_, change) => {
+  ])('but not by %s (S100, #695)', (_, change) => {
     const { node, send, posted, state } = setUp();
     Object.assign(node, change);
     state.published = { ...published(node), ...change };
@@ -157,7 +157,7 @@ describe('every other request', () => {
     [3, true],
     [2, true],
     [1, false],
-  ])('50: of protocol version %i is let in: %s', (protocolVersion, isLetIn) => {
+  ])('of protocol version %i is let in: %s (S97, test 50)', (protocolVersion, isLetIn) => {
     const { send, posted } = setUp();
     const rpcHeader = { ...headerOf('c'), protocolVersion };
     const answer = send(new RequestVoteRequest({ rpcHeader, term: 9 }));
@@ -212,7 +212,7 @@ describe('a whole node', () => {
     return answers;
   }
 
-  it('answers a vote only when the vote is on the disk', async () => {
+  it('answers a vote only when the vote is on the disk (S4, S115)', async () => {
     const store = new AbleHookedStore();
     const node = await lonely(store);
     const { time } = node.cluster;
@@ -233,7 +233,7 @@ describe('a whole node', () => {
     await node.cluster.close();
   });
 
-  it('answers entries when they are on the disk, a repetition of them too (rule 4)', async () => {
+  it('answers entries when they are on the disk, repeated ones too (S100, S110)', async () => {
     const store = new AbleHookedStore();
     const node = await lonely(store);
     const { time } = node.cluster;
@@ -290,7 +290,7 @@ describe('a whole node', () => {
     await node.cluster.close();
   });
 
-  it('lets go of the bytes of a snapshot that it refuses (R8)', async () => {
+  it('lets go of the bytes of a snapshot that it refuses (S119, #212)', async () => {
     const node = await lonely();
     const rpcHeader = headerOf('c');
     ask(node, heartbeat('c', { term: 9 }));

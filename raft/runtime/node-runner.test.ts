@@ -35,7 +35,7 @@ function watch(futures: readonly Future<unknown>[]): { readonly counts: number[]
 }
 
 describe('a shutdown', () => {
-  it('settles every future, once, and leaves no timer', async () => {
+  it('settles every future, once, and leaves no timer (S70)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3);
     nodes.isolate(...others);
     const inFlight = raft.apply(utf8('in flight'));
@@ -159,7 +159,7 @@ describe('the first failure is the last (rule 1)', () => {
     ['a follower', 'hangs'],
     ['the leader', 'throws'],
     ['the leader', 'hangs'],
-  ])('%s whose disk %s stops, and answers nothing any more', async (who, how) => {
+  ])('%s whose disk %s stops, and answers nothing (S57, #163, #503, #683)', async (who, how) => {
     const nodes = new TestCluster();
     const stores = [new AbleHookedStore(), new HookedStore(), new AbleHookedStore()];
     await nodes.start(3, (i) => ({ store: stores[i] ?? new HookedStore() }));

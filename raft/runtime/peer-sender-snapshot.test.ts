@@ -63,7 +63,7 @@ describe('a snapshot for a follower', () => {
     return { state, reader: read() };
   }
 
-  it('is sent with what it is, and its reader is let go, read or not', async () => {
+  it('is sent with what it is, and its reader is let go, read or not (S79)', async () => {
     for (const reads of [true, false]) {
       const { state, reader } = readerOf();
       const { senders, trans, leadership, peer, inputs } = setUp(reader);
@@ -89,7 +89,7 @@ describe('a snapshot for a follower', () => {
     }
   });
 
-  it('that is not there, or cannot be sent, is told as a failure', async () => {
+  it('that is not there, or cannot be sent, is told as a failure (S79)', async () => {
     const none = setUp();
     const { leadership, peer } = none;
     none.senders.snapshot({ kind: 'sendSnapshot', leadership, peer, epoch: peer.epoch, round: 4 });

@@ -141,7 +141,7 @@ describe('one request at a time', () => {
     }
   });
 
-  it('of more entries than there are carries those that are read', async () => {
+  it('of more entries than there are carries those that are read (S77)', async () => {
     const { senders, sent, effect } = setUp();
     senders.append(effect({ first: 6, last: 5, prevIndex: 5 }));
     await turn();
@@ -182,7 +182,7 @@ describe('what was decided is not sent any more (rule 6)', () => {
 });
 
 describe('an entry that cannot be read', () => {
-  it('means a snapshot when it was compacted', async () => {
+  it('means a snapshot when it was compacted (S77)', async () => {
     const { senders, node, kinds, effect } = setUp();
     node.snapshotIndex = 9;
     senders.append(effect({ first: 8, last: 9, prevIndex: 7 }));
@@ -198,7 +198,7 @@ describe('an entry that cannot be read', () => {
     expect(kinds()).toEqual([]);
   });
 
-  it('is tried again when the store is in trouble, at once or later', async () => {
+  it('is tried again when the store is in trouble, at once or later (S77)', async () => {
     for (const fault of [
       () => Promise.reject(new Error('slow disk')),
       () => {
@@ -250,7 +250,7 @@ describe('a pipeline', () => {
     ]);
   });
 
-  it('that ends fails what is in flight', async () => {
+  it('that ends fails what is in flight (S82)', async () => {
     const { senders, pipeline, inputs, effect } = setUp();
     senders.append(effect({ pipelined: true }));
     await turn();
@@ -285,7 +285,7 @@ describe('a pipeline', () => {
     }
   });
 
-  it('that cannot be had is done without, for good', async () => {
+  it('that cannot be had is done without, for good (S84)', async () => {
     const { senders, trans, sent, kinds, effect } = setUp();
     trans.appendEntriesPipeline = () => Promise.reject(ErrPipelineReplicationNotSupported);
     senders.append(effect({ pipelined: true }));
@@ -294,7 +294,7 @@ describe('a pipeline', () => {
     expect(sent).toHaveLength(1);
   });
 
-  it('that cannot be opened now is tried again', async () => {
+  it('that cannot be opened now is tried again (S84)', async () => {
     const { senders, trans, inputs, effect } = setUp();
     trans.appendEntriesPipeline = () => {
       throw new Error('refused');

@@ -72,7 +72,7 @@ describe('a timer', () => {
 });
 
 describe('after a stall (rule 13)', () => {
-  it('a timer that is due waits for what has arrived, and is put off by it', async () => {
+  it('a timer that is due waits for what has arrived, and is put off by it (S54)', async () => {
     const { time, board, rung, ring } = setUp();
     board.set('election', 50, ring('election'));
     time.scheduler.schedule(10, () => time.clock.pause());
