@@ -1,6 +1,22 @@
 /**
- * The contracts of the ports, as cases that any test runner can run: for stores, snapshot stores
- * and transports of your own.
+ * What tests of your own need: whole clusters in memory, state machines that can be looked at, a
+ * clock that never waits, and the contracts of the ports as cases for any test runner, to hold
+ * stores, snapshot stores and transports of your own to them. Nothing here knows a test runner.
+ *
+ * @example
+ * ```ts
+ * import { seededRandom } from 'quorate';
+ * import { inmemConfig, makeCluster, newVirtualClock } from 'quorate/testing';
+ *
+ * const conf = { ...inmemConfig(), clock: newVirtualClock(), random: seededRandom(1) };
+ * await using cluster = await makeCluster(3, conf);
+ * const leader = await cluster.leader();
+ * cluster.disconnect(leader.leader());
+ * const next = await cluster.leader();
+ * await next.apply(new TextEncoder().encode('hello'), 1000);
+ * cluster.fullyConnect();
+ * await cluster.ensureSame();
+ * ```
  *
  * @example
  * ```ts
@@ -16,10 +32,31 @@
  */
 export type { ConformanceCase, StoreFactory } from './conformance/conformance.ts';
 export { logStoreConformance } from './conformance/log-store.ts';
-export { snapshotStoreConformance } from './conformance/snapshot-store.ts';
+export {
+  type SnapshotStoreTraits,
+  snapshotStoreConformance,
+} from './conformance/snapshot-store.ts';
 export { stableStoreConformance } from './conformance/stable-store.ts';
 export {
   type TransportFactory,
   type TransportPair,
   transportConformance,
 } from './conformance/transport.ts';
+export type { Cluster } from './kit/cluster.ts';
+export { type FileSnapTestOptions, fileSnapTest } from './kit/file-snap-test.ts';
+export {
+  inmemConfig,
+  type MakeClusterOpts,
+  makeCluster,
+  makeClusterCustom,
+  makeClusterNoBootstrap,
+} from './kit/make-cluster.ts';
+export {
+  getMockFSM,
+  MockFSM,
+  MockFSMConfigStore,
+  MockSnapshot,
+  type WrappingFSM,
+} from './kit/mock-fsm.ts';
+export { MockMonotonicLogStore } from './kit/mock-monotonic-log-store.ts';
+export { newVirtualClock, VirtualClock } from './kit/virtual-clock.ts';
