@@ -8,6 +8,7 @@ import type {
   SnapshotFuture,
 } from './future.ts';
 import type { ObservationSink } from './observation.ts';
+import type { SnapshotMeta } from './snapshot.ts';
 import type { RaftState } from './state.ts';
 
 /** The fields of an entry that a caller may set. */
@@ -52,6 +53,8 @@ export interface RaftNode {
   leadershipTransfer(): Future;
   leadershipTransferToServer(id: ServerID, address: ServerAddress): Future;
   snapshot(): SnapshotFuture;
+  /** Replaces the state of the cluster; see `Raft.restore`. */
+  restore(meta: SnapshotMeta, reader: AsyncIterable<Uint8Array>, timeout?: number): Future;
   shutdown(): Future;
   state(): RaftState;
   leader(): ServerAddress;

@@ -1,4 +1,4 @@
-import { checkBytes } from './arguments.ts';
+import { checkBytes, checkedMeta, checkStream } from './arguments.ts';
 import { type Config, validateConfig } from './config.ts';
 import {
   Configuration,
@@ -21,7 +21,7 @@ import type { LogInput, RaftNode } from './node.ts';
 import { RaftView } from './raft-view.ts';
 import { NodeRunner } from './runtime/node-runner.ts';
 import { Requests } from './runtime/requests.ts';
-import type { SnapshotStore } from './snapshot.ts';
+import type { SnapshotMeta, SnapshotStore } from './snapshot.ts';
 import type { StableStore } from './stable.ts';
 import type { Transport } from './transport.ts';
 
@@ -190,6 +190,30 @@ export class Raft extends RaftView implements RaftNode {
    */
   snapshot(): SnapshotFuture {
     return this.#runner.snapshots.take();
+  }
+
+  /**
+   * Replaces the state of the whole cluster by a snapshot from outside, for disaster recovery. Only
+   * the leader does it. It stores the bytes as a snapshot under an index that no entry has, gives
+   * it to the FSM, and writes a no-op behind it; followers lack that index and are sent the
+   * snapshot. Resolves once a quorum has it and the no-op is applied here. Commands that were in
+   * flight fail with `ErrAbortedByRestore`; new ones wait for the end of the restore, under their
+   * own timeouts. The membership stays what it is, whatever the snapshot says (§7). Go:
+   * `Raft.Restore`.
+   *
+   * @param meta version, index and size in bytes of the snapshot, as `open()` gave them
+   * @param reader the bytes, `meta.size` of them; read once, and only by a leader
+   * @param timeout milliseconds until the leader must have taken the request, 0 to wait for ever;
+   *   it does not bound the restore
+   * @returns fails with `ErrNotLeader`, `ErrEnqueueTimeout`, `ErrLeadershipTransferInProgress`,
+   *   `ErrRaftShutdown`, `ERR_RESTORE_IN_PROGRESS`, `ERR_RESTORE_TOO_EARLY` (a configuration is not
+   *   committed yet), `ERR_UNSUPPORTED_SNAPSHOT`, `ERR_SNAPSHOT` (the copy could not be made) or
+   *   `ERR_SNAPSHOT_SIZE`, which leave the state as it was; with `ErrLeadershipLost` when it may or
+   *   may not have taken place. Throws `ERR_INVALID_ARGUMENT`
+   */
+  restore(meta: SnapshotMeta, reader: AsyncIterable<Uint8Array>, timeout = 0): Future {
+    checkStream('reader', reader);
+    return this.#requests.restore(checkedMeta(meta), reader, timeout);
   }
 
   /**

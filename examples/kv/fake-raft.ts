@@ -136,6 +136,10 @@ export class FakeRaft implements RaftNode {
     return future;
   }
 
+  restore(): Future {
+    return this.#answer('restore', undefined);
+  }
+
   shutdown(): Future {
     return this.#answer('shutdown', undefined);
   }

@@ -34,6 +34,13 @@ import {
   tellLeaving,
 } from './replication.ts';
 import { onRequestVote } from './request-vote.ts';
+import {
+  onRestore,
+  onRestoreStored,
+  onRestoreVerified,
+  onRestoreWritten,
+  onUserSnapshotRestored,
+} from './restore.ts';
 import { becomeFollower, becomeShutdown, enterFollower } from './role.ts';
 import { followNewerTerm } from './term.ts';
 import type { TimerName } from './timeouts.ts';
@@ -128,7 +135,16 @@ function stepRequest(
     case 'snapshotReceived':
       return onSnapshotReceived(node, input.outcome, out);
     case 'snapshotRestored':
+      if (node.installation === null) return onUserSnapshotRestored(node, now, out);
       return onSnapshotRestored(node, now, out);
+    case 'restore':
+      return onRestore(node, input.meta, input.ticket, out);
+    case 'restoreWritten':
+      return onRestoreWritten(node, input.leadership, input.error, out);
+    case 'restoreVerified':
+      return onRestoreVerified(node, input.leadership, out);
+    case 'restoreStored':
+      return onRestoreStored(node, input.outcome, out);
     case 'snapshotTaken':
       return onSnapshotTaken(node, input.index, input.term, input.durableIndex, out);
     case 'snapshotConfiguration': {

@@ -52,6 +52,8 @@ export type DurableEffect =
       readonly configurationIndex: number;
       readonly size: number;
     }
+  /** Makes a user's snapshot, whose bytes are copied, the newest; answered by `restoreStored`. */
+  | { readonly kind: 'storeRestore'; readonly ticket: Ticket }
   /** Gives a snapshot to the FSM; answered by `snapshotRestored`. */
   | {
       readonly kind: 'restoreSnapshot';
@@ -134,6 +136,20 @@ export type StartedEffect =
   | { readonly kind: 'leadership'; readonly isLeader: boolean }
   /** The head of the log, up to `upTo`, may be forgotten. */
   | { readonly kind: 'compactLog'; readonly upTo: number }
+  /** Copies a user's snapshot, without making it one yet; answered by `restoreWritten`. */
+  | {
+      readonly kind: 'writeRestore';
+      readonly leadership: Leadership;
+      readonly ticket: Ticket;
+      readonly version: number;
+      readonly index: number;
+      readonly term: number;
+      readonly configuration: Configuration;
+      readonly configurationIndex: number;
+      readonly size: number;
+    }
+  /** Ends the copying, or throws away what was copied. */
+  | { readonly kind: 'dropRestore'; readonly ticket: Ticket }
   | { readonly kind: 'post'; readonly input: MainInput }
   | { readonly kind: 'shutdownSelf' }
   | { readonly kind: 'fatal'; readonly error: Error };
@@ -173,6 +189,7 @@ const durableKinds: ReadonlySet<Effect['kind']> = new Set<DurableEffect['kind']>
   'awaitDurable',
   'dropLog',
   'receiveSnapshot',
+  'storeRestore',
   'restoreSnapshot',
 ]);
 

@@ -21,6 +21,7 @@ import type { Candidacy } from './election.ts';
 import type { Leadership } from './leader.ts';
 import type { Transfer } from './leadership-transfer.ts';
 import type { Progress } from './progress.ts';
+import type { RestoredMeta } from './restore.ts';
 import type { PeerTimerName, TimerName } from './timeouts.ts';
 
 /** Stands for whoever waits for an answer; the runtime knows who it is, the rules do not care. */
@@ -106,6 +107,14 @@ export type MainInput =
   | { readonly kind: 'newerTerm'; readonly leadership: Leadership; readonly term: number }
   | { readonly kind: 'snapshotReceived'; readonly outcome: Outcome<{ readonly id: string }> }
   | { readonly kind: 'snapshotRestored' }
+  | { readonly kind: 'restore'; readonly meta: RestoredMeta; readonly ticket: Ticket }
+  | {
+      readonly kind: 'restoreWritten';
+      readonly leadership: Leadership;
+      readonly error: Error | null;
+    }
+  | { readonly kind: 'restoreVerified'; readonly leadership: Leadership }
+  | { readonly kind: 'restoreStored'; readonly outcome: Outcome<{ readonly id: string }> }
   | {
       readonly kind: 'snapshotTaken';
       readonly index: number;

@@ -9,6 +9,7 @@ import { updatePeers } from './membership.ts';
 import { describeNode, lastIndexOf, type NodeState } from './node.ts';
 import type { Progress } from './progress.ts';
 import { dispatch } from './proposal.ts';
+import { abandonRestore, type UserRestore } from './restore.ts';
 import { PendingReads } from './verify-leader.ts';
 
 /**
@@ -27,6 +28,7 @@ export interface Leadership {
   /** Counts everything sent to peers, so that an answer can be told to come after a question. */
   round: number;
   transfer: Transfer | null;
+  restore: UserRestore | null;
 }
 
 /**
@@ -45,6 +47,7 @@ export function takeOffice(node: NodeState, now: Now, out: Effects): void {
     reads: new PendingReads(),
     round: 0,
     transfer: null,
+    restore: null,
   };
   node.leadership = leadership;
   out.push({ kind: 'leadership', isLeader: true });
@@ -72,5 +75,6 @@ export function leaveOffice(node: NodeState, now: Now, out: Effects): void {
   out.push({ kind: 'failInFlight', after: node.lastApplied, error });
   for (const ticket of leadership.reads.abandon()) out.push({ kind: 'settleError', ticket, error });
   abandonTransfer(leadership, out);
+  abandonRestore(leadership, out);
   out.push({ kind: 'leadership', isLeader: false });
 }

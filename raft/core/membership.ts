@@ -68,14 +68,16 @@ export function settleConfiguration(node: NodeState): void {
 
 /**
  * True when a change may be taken: the change before it is committed, and so is an entry of this
- * term (the fix of the thesis' single-server changes). Others wait their turn.
+ * term (the fix of the thesis' single-server changes), and no restore is under way. Others wait
+ * their turn.
  */
 export function acceptsConfigurationChange(node: NodeState): boolean {
   const { leadership, configurations } = node;
   if (leadership === null || leadership.transfer !== null) return true; // to be refused at once
   return (
     configurations.latestIndex === configurations.committedIndex &&
-    node.commitIndex >= leadership.commitment.startIndex
+    node.commitIndex >= leadership.commitment.startIndex &&
+    leadership.restore === null
   );
 }
 

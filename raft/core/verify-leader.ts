@@ -13,11 +13,13 @@ interface Question {
   readonly round: number;
   /** What the answer carries: the index to read at, or nothing for a plain verify. */
   readonly readIndex: number | undefined;
+  /** A restore asks, which goes on when it is answered. */
+  readonly restores?: true;
 }
 
 /** Questions that wait for a quorum, in the order in which they were asked. */
 export class PendingReads {
-  readonly #questions: Question[] = [];
+  #questions: Question[] = [];
   /** Reads that came before this leadership had committed anything of its own. */
   readonly #tooEarly: Ticket[] = [];
 
@@ -43,14 +45,22 @@ export class PendingReads {
     this.#tooEarly.push(ticket);
   }
 
+  /** The state was replaced, which is not committed yet: no read may see it before that. */
+  holdAgain(): void {
+    for (const { ticket, readIndex } of this.#questions) {
+      if (readIndex !== undefined) this.hold(ticket);
+    }
+    this.#questions = this.#questions.filter(({ readIndex }) => readIndex === undefined);
+  }
+
   release(): Ticket[] {
     return this.#tooEarly.splice(0);
   }
 
   /** Everybody who waits, for the end of the leadership. */
   abandon(): Ticket[] {
-    const tickets = this.#questions.splice(0).map((question) => question.ticket);
-    return [...tickets, ...this.release()];
+    const asked = this.#questions.splice(0).filter(({ restores }) => restores !== true);
+    return [...asked.map(({ ticket }) => ticket), ...this.release()];
   }
 }
 
@@ -61,7 +71,22 @@ export class PendingReads {
 export function onVerify(node: NodeState, ticket: Ticket, out: Effects): void {
   const { leadership } = node;
   if (leadership === null) out.push({ kind: 'settleError', ticket, error: ErrNotLeader });
-  else ask(node, leadership, ticket, undefined, out);
+  else ask(node, leadership, { ticket, readIndex: undefined }, out);
+}
+
+/** Asks on behalf of a restore, which `restoreVerified` answers. */
+export function verifyForRestore(
+  node: NodeState,
+  leadership: Leadership,
+  ticket: Ticket,
+  out: Effects,
+): void {
+  ask(node, leadership, { ticket, readIndex: undefined, restores: true }, out);
+}
+
+/** True when every read would see committed state only. */
+function mayRead(node: NodeState, leadership: Leadership): boolean {
+  return node.commitIndex >= Math.max(leadership.commitment.startIndex, node.snapshotIndex);
 }
 
 /**
@@ -72,26 +97,25 @@ export function onVerify(node: NodeState, ticket: Ticket, out: Effects): void {
 export function onReadIndex(node: NodeState, ticket: Ticket, out: Effects): void {
   const { leadership } = node;
   if (leadership === null) out.push({ kind: 'settleError', ticket, error: ErrNotLeader });
-  else if (node.commitIndex < leadership.commitment.startIndex) leadership.reads.hold(ticket);
-  else ask(node, leadership, ticket, node.commitIndex, out);
+  else if (!mayRead(node, leadership)) leadership.reads.hold(ticket);
+  else ask(node, leadership, { ticket, readIndex: node.commitIndex }, out);
 }
 
 /** An entry of this term is committed: reads that came too early may be asked now. */
 export function askHeldReads(node: NodeState, leadership: Leadership, out: Effects): void {
-  if (node.commitIndex < leadership.commitment.startIndex) return;
+  if (!mayRead(node, leadership)) return;
   for (const ticket of leadership.reads.release()) {
-    ask(node, leadership, ticket, node.commitIndex, out);
+    ask(node, leadership, { ticket, readIndex: node.commitIndex }, out);
   }
 }
 
 function ask(
   node: NodeState,
   leadership: Leadership,
-  ticket: Ticket,
-  readIndex: number | undefined,
+  question: Omit<Question, 'round'>,
   out: Effects,
 ): void {
-  leadership.reads.ask({ ticket, round: leadership.round, readIndex });
+  leadership.reads.ask({ ...question, round: leadership.round });
   for (const { id } of votersOf(node.configurations.latest)) {
     const peer = leadership.peers.get(id);
     if (peer !== undefined) beat(node, leadership, peer, out);
@@ -119,8 +143,9 @@ export function confirmRound(
 export function answerConfirmed(node: NodeState, leadership: Leadership, out: Effects): void {
   if (leadership.reads.isEmpty) return;
   const confirmed = confirmedByQuorum(node, leadership);
-  for (const { ticket, readIndex } of leadership.reads.answered(confirmed)) {
-    out.push({ kind: 'settle', ticket, value: readIndex });
+  for (const { ticket, readIndex, restores } of leadership.reads.answered(confirmed)) {
+    if (restores) out.push({ kind: 'post', input: { kind: 'restoreVerified', leadership } });
+    else out.push({ kind: 'settle', ticket, value: readIndex });
   }
 }
 

@@ -21,6 +21,7 @@ import type { Outbound } from './outbound.ts';
 import type { PeerSenders } from './peer-sender.ts';
 import type { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { StoreWriter } from './store-writer.ts';
+import type { UserRestores } from './user-restore.ts';
 
 /** Where effects go. */
 export interface PerformerOptions {
@@ -33,6 +34,7 @@ export interface PerformerOptions {
   readonly peers: PeerSenders;
   readonly outbound: Outbound;
   readonly receiver: SnapshotReceiver;
+  readonly restores: UserRestores;
   readonly now: () => { readonly ms: number; readonly wall: Log['appendedAt'] };
   readonly setTimer: (request: TimerRequest) => void;
   readonly stepPeer: (input: PeerInput) => void;
@@ -93,7 +95,7 @@ export class Performer {
 
   /** Something durable: whatever stands behind it in the list waits. */
   #await(list: readonly Effect[], at: number, effect: DurableEffect): Promise<void> | undefined {
-    const { writer, entries, receiver } = this.#o;
+    const { writer, entries, receiver, restores } = this.#o;
     switch (effect.kind) {
       case 'persistHardState':
         return writer.persistHardState(effect.term, effect.vote);
@@ -115,6 +117,10 @@ export class Performer {
         return receiver
           .receive(effect)
           .then((outcome) => this.#then({ kind: 'snapshotReceived', outcome }));
+      case 'storeRestore':
+        return restores
+          .store(effect.ticket)
+          .then((outcome) => this.#then({ kind: 'restoreStored', outcome }));
       case 'restoreSnapshot':
         return receiver.restore(effect).then(() => this.#then({ kind: 'snapshotRestored' }));
     }
@@ -195,7 +201,17 @@ export class Performer {
   #startRest(
     effect: Extract<
       StartedEffect,
-      { kind: 'observe' | 'leadership' | 'compactLog' | 'post' | 'shutdownSelf' | 'fatal' }
+      {
+        kind:
+          | 'observe'
+          | 'leadership'
+          | 'compactLog'
+          | 'writeRestore'
+          | 'dropRestore'
+          | 'post'
+          | 'shutdownSelf'
+          | 'fatal';
+      }
     >,
   ): Promise<void> | undefined {
     switch (effect.kind) {
@@ -205,6 +221,10 @@ export class Performer {
         return void this.#o.leadershipChanged(effect.isLeader);
       case 'compactLog':
         return void this.#o.writer.compact(effect.upTo);
+      case 'writeRestore':
+        return void this.#o.restores.write(effect);
+      case 'dropRestore':
+        return void this.#o.restores.drop(effect.ticket);
       case 'post':
         return void this.#o.post(effect.input);
       case 'shutdownSelf':

@@ -35,6 +35,11 @@ export class Ledger {
     return this.#lastTicket;
   }
 
+  /** True until the ticket is answered. */
+  has(ticket: Ticket): boolean {
+    return this.#waiters.has(ticket);
+  }
+
   /** Takes the waiter out; undefined when it was answered before. */
   take(ticket: Ticket): Waiter | undefined {
     const waiter = this.#waiters.get(ticket);

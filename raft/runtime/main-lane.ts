@@ -2,9 +2,10 @@ import type { Clock } from '../../internal/clock.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
 import { stepMain } from '../core/core.ts';
 import { Effects } from '../core/effect.ts';
-import type { MainInput, Proposal } from '../core/input.ts';
+import type { MainInput, Proposal, Ticket } from '../core/input.ts';
 import { acceptsConfigurationChange } from '../core/membership.ts';
 import type { NodeState } from '../core/node.ts';
+import { acceptsEntries } from '../core/restore.ts';
 import type { TimerName } from '../core/timeouts.ts';
 import { asError } from '../errors.ts';
 import type { EntryFuture } from '../future.ts';
@@ -73,6 +74,8 @@ export interface MainLaneOptions {
   readonly hasRoom: () => boolean;
   /** True when a timer that rang is still believed; takes the ring. */
   readonly takeRing: (timer: TimerName) => boolean;
+  /** False when whoever holds the ticket has given up. */
+  readonly isAwaited: (ticket: Ticket) => boolean;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -249,10 +252,15 @@ export class MainLane {
       if (this.#roomWaiters.length > 0 && this.#inbox.length <= MAX_INBOX) {
         for (const wake of this.#roomWaiters.splice(0)) wake();
       }
-      // A timer that was set anew or cancelled after it rang has nothing to say any more.
-      if (input.kind !== 'timer' || this.#o.takeRing(input.timer)) return input;
+      if (this.#isWanted(input)) return input;
     }
     return this.#admitChange() ?? this.#admitProposals();
+  }
+
+  /** A timer that was set anew after it rang, or a caller who left, has nothing to say any more. */
+  #isWanted(input: MainInput): boolean {
+    if (input.kind === 'timer') return this.#o.takeRing(input.timer);
+    return input.kind !== 'restore' || this.#o.isAwaited(input.ticket);
   }
 
   #step(input: MainInput, out: Effects): void {
@@ -273,6 +281,7 @@ export class MainLane {
 
   #admitProposals(): MainInput | undefined {
     if (this.#proposals.length === 0 || !this.#o.hasRoom()) return undefined;
+    if (!acceptsEntries(this.#o.node)) return undefined;
     if (this.#turnScheduled && !this.#flushing) return undefined;
     const batch: EntryProposal[] = [];
     let bytes = 0;

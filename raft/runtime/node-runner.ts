@@ -27,6 +27,7 @@ import { type SnapshotConfiguration, SnapshotLoop } from './snapshot-loop.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { readInitialState } from './startup.ts';
 import { StoreWriter } from './store-writer.ts';
+import { UserRestores } from './user-restore.ts';
 
 /** Entries and bytes that a leader may have in flight before proposals have to wait (rule 14). */
 const MAX_IN_FLIGHT_ENTRIES = 65_536;
@@ -46,6 +47,7 @@ export class NodeRunner {
   readonly main: MainLane;
   readonly fsm: FsmLoop;
   readonly snapshots: SnapshotLoop;
+  readonly restores: UserRestores;
   readonly #inFlight = new InFlightEntries();
   readonly #entries: Entries;
   readonly #writer: StoreWriter;
@@ -78,15 +80,15 @@ export class NodeRunner {
       this.fail,
     );
     this.fsm = this.#newFsmLoop();
-    this.#receiver = new SnapshotReceiver({
+    const copying = {
       snaps: parts.snaps,
       trans: parts.trans,
-      fsm: this.fsm,
-      entries: this.#entries,
       clock: this.clock,
       log: this.log,
       silenceLimitMs: silenceLimitMs(parts.config),
-    });
+    };
+    this.#receiver = new SnapshotReceiver({ ...copying, fsm: this.fsm, entries: this.#entries });
+    this.restores = new UserRestores({ ...copying, ledger: this.ledger, post: this.post });
     this.#lanes = new PeerLanes(node, () => this.#performer);
     this.#peers = this.#newPeerSenders();
     this.#performer = this.#newPerformer();
@@ -96,6 +98,7 @@ export class NodeRunner {
       performer: this.#performer,
       hasRoom: () => this.#hasRoom(),
       takeRing: (timer) => this.#timers.takeRing(timer),
+      isAwaited: (ticket) => this.ledger.has(ticket),
       onFatal: this.fail,
     });
     this.snapshots = this.#newSnapshotLoop();
@@ -232,6 +235,7 @@ export class NodeRunner {
       peers: this.#peers,
       outbound: new Outbound(this.parts.trans, this.node.self, this.post),
       receiver: this.#receiver,
+      restores: this.restores,
       now: () => ({ ms: this.#nowMs(), wall: this.clock.wallTime() }),
       setTimer: (request) => this.#timers.request(request),
       stepPeer: this.#stepPeer,
@@ -346,6 +350,7 @@ export class NodeRunner {
     this.#writer.close(reason);
     this.#timers.close();
     if (this.#fatal !== null) this.#inFlight.failAfter(0, this.#fatal);
+    this.restores.stop(reason);
     this.#attempt(() => this.#stepShutdown());
     this.#published = { ...published(this.node), role: RaftState.Shutdown };
     this.#attempt(() => trans.setHeartbeatHandler(null));

@@ -1,6 +1,7 @@
 import { checkTimeout } from '../arguments.ts';
 import type { ConfigurationChange, ServerAddress, ServerID } from '../configuration.ts';
 import type { MainInput, Proposal, Ticket } from '../core/input.ts';
+import type { RestoredMeta } from '../core/restore.ts';
 import {
   ErrEnqueueTimeout,
   ErrRaftShutdown,
@@ -85,6 +86,25 @@ export class Requests {
     const reader = new LinearReader(this.#runner, future, timeoutMs);
     this.#post(reader, (ticket) => ({ kind: 'readIndex', ticket }));
     return future;
+  }
+
+  /** Asks for the state of the cluster to be replaced; what `meta` says was checked before. */
+  restore(
+    meta: RestoredMeta,
+    reader: AsyncIterable<Uint8Array>,
+    timeoutMs: number,
+  ): WithoutResponse {
+    checkTimeout(timeoutMs);
+    const future = new EntryFuture();
+    const runner = this.#runner;
+    if (runner.isStopped) future.refused(ErrRaftShutdown);
+    else if (runner.ledger.isFull) future.refused(ErrEnqueueTimeout);
+    else {
+      runner.main.flush();
+      const ticket = runner.restores.open(reader, future, timeoutMs);
+      runner.post({ kind: 'restore', meta, ticket });
+    }
+    return new WithoutResponse(future);
   }
 
   /** Posts a request whose answer is only that it was done. */

@@ -2,10 +2,11 @@ import type { Clock } from '../../internal/clock.ts';
 import { HeldReader } from '../../internal/held-reader.ts';
 import type { DurableEffect } from '../core/effect.ts';
 import type { Outcome, Ticket } from '../core/input.ts';
-import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
+import { asError, RaftError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { SnapshotSink, SnapshotStore } from '../snapshot.ts';
 import type { Transport } from '../transport.ts';
+import { ChunkPump } from './chunk-pump.ts';
 import type { Entries } from './entries.ts';
 import type { FsmLoop } from './fsm-loop.ts';
 
@@ -28,12 +29,12 @@ export interface SnapshotReceiverOptions {
 export class SnapshotReceiver {
   readonly #o: SnapshotReceiverOptions;
   readonly #readers = new Map<Ticket, HeldReader>();
-  /** Ends what is being read at the moment; one reader at most, the main lane is held meanwhile. */
-  #abort: ((error: Error) => void) | null = null;
-  #stopped = false;
+  /** One stream at a time: the main lane is held meanwhile. */
+  readonly #pump: ChunkPump;
 
   constructor(options: SnapshotReceiverOptions) {
     this.#o = options;
+    this.#pump = new ChunkPump(options.clock, options.silenceLimitMs);
   }
 
   /** Remembers where the bytes that follow a request come from. */
@@ -68,7 +69,7 @@ export class SnapshotReceiver {
     const reader = this.#readers.get(ticket);
     if (reader === undefined) return;
     try {
-      await this.#each(reader, async () => {});
+      await this.#pump.each(reader, async () => {});
     } catch (error) {
       this.#o.log.debug({ error: asError(error) }, 'failed to drain snapshot');
     }
@@ -76,8 +77,7 @@ export class SnapshotReceiver {
 
   /** Ends whatever is being received. */
   stop(): void {
-    this.#stopped = true;
-    this.#abort?.(ErrRaftShutdown);
+    this.#pump.stop();
   }
 
   async #copy(effect: Receive): Promise<string> {
@@ -88,14 +88,12 @@ export class SnapshotReceiver {
     const sink = await this.#create(effect);
     try {
       let bytes = 0;
-      await this.#each(reader, async (chunk) => {
+      await this.#pump.each(reader, async (chunk) => {
         bytes += chunk.length;
+        if (bytes > effect.size) throw wrongSize('too long', effect.size, bytes);
         await sink.write(chunk);
       });
-      if (bytes !== effect.size) {
-        const text = `short read: expected a snapshot of ${effect.size} bytes, got ${bytes}`;
-        throw new RaftError('ERR_SHORT_SNAPSHOT', text);
-      }
+      if (bytes < effect.size) throw wrongSize('short read', effect.size, bytes);
       await sink.close();
       this.#o.log.info({ bytes }, 'copied to local snapshot');
       return sink.id();
@@ -116,39 +114,9 @@ export class SnapshotReceiver {
       throw new RaftError('ERR_SNAPSHOT', text, { cause });
     }
   }
+}
 
-  /** Calls `take` with every chunk, until the end, a long silence, or the end of the node. */
-  async #each(reader: HeldReader, take: (chunk: Uint8Array) => Promise<void>): Promise<void> {
-    const iterator = reader[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await this.#next(iterator);
-      if (next.done === true) return;
-      await take(next.value);
-    }
-  }
-
-  /**
-   * The next chunk. Each has a promise of its own: racing against one that lives as long as the
-   * node would keep every chunk alive with it.
-   */
-  #next(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
-    const { clock, silenceLimitMs } = this.#o;
-    if (this.#stopped) return Promise.reject(ErrRaftShutdown);
-    return new Promise((resolve, reject) => {
-      const limit = clock.setTimer(silenceLimitMs, () => {
-        const text = `the sender of a snapshot was silent for ${silenceLimitMs} ms`;
-        end(() => reject(new RaftError('ERR_SNAPSHOT_STALLED', text)));
-      });
-      const end = (settle: () => void): void => {
-        limit.cancel();
-        this.#abort = null;
-        settle();
-      };
-      this.#abort = (error) => end(() => reject(error));
-      iterator.next().then(
-        (next) => end(() => resolve(next)),
-        (error: unknown) => end(() => reject(asError(error))),
-      );
-    });
-  }
+function wrongSize(what: string, expected: number, got: number): RaftError {
+  const text = `${what}: expected a snapshot of ${expected} bytes, got ${got}`;
+  return new RaftError('ERR_SHORT_SNAPSHOT', text);
 }
