@@ -95,7 +95,7 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
 
 /**
  * The configuration that {@link encodeConfiguration} made bytes of. Throws a `RaftError`
- * (`ERR_MALFORMED_CONFIGURATION`), where Go's `DecodeConfiguration` panics.
+ * (`ERR_MALFORMED_CONFIGURATION`) where Go panics. Go: `DecodeConfiguration`.
  */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   return decoding('configuration', () => {

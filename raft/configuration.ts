@@ -1,6 +1,9 @@
 import { RaftError } from './errors.ts';
 
-/** Whether a server counts. Same numbers as Go's `ServerSuffrage`; they are stored in logs. */
+/**
+ * Whether a server counts for elections and commitment (thesis 4.2.1). The numbers are Go's and are
+ * stored in logs. Go: `ServerSuffrage`.
+ */
 export const ServerSuffrage = Object.freeze({
   /** Counts for elections and commitment. */
   Voter: 0,
@@ -9,12 +12,12 @@ export const ServerSuffrage = Object.freeze({
   /** Deprecated; treated as a nonvoter. */
   Staging: 2,
 } as const);
-/** Whether a server counts. */
+/** One of the numbers of {@link ServerSuffrage}. Go: `ServerSuffrage`. */
 export type ServerSuffrage = (typeof ServerSuffrage)[keyof typeof ServerSuffrage];
 
 const suffrageNames = ['Voter', 'Nonvoter', 'Staging'] as const;
 
-/** The text of Go's `ServerSuffrage.String()`. */
+/** A suffrage by its name: "Voter", "Nonvoter" or "Staging". Go: `ServerSuffrage.String`. */
 export function serverSuffrageToString(suffrage: ServerSuffrage): string {
   return suffrageNames[suffrage] ?? 'ServerSuffrage';
 }
@@ -26,42 +29,54 @@ export type ServerAddress = string;
 
 /** One server of a configuration. Go: `Server`. */
 export interface Server {
+  /** Whether it counts for elections and commitment. */
   readonly suffrage: ServerSuffrage;
+  /** Its name; unique in a configuration, not empty. */
   readonly id: ServerID;
+  /** Where it is reached; unique in a configuration, not empty. */
   readonly address: ServerAddress;
 }
 
 /** The servers of a cluster, in a fixed order (§6). Never changed in place. Go: `Configuration`. */
 export class Configuration {
+  /** The servers; the order decides between equals and survives every encoding. */
   readonly servers: readonly Server[];
 
+  /** @param servers kept, not copied; none by default */
   constructor(servers: readonly Server[] = []) {
     this.servers = servers;
   }
 
-  /** A deep copy. */
+  /** A deep copy: changing one changes nothing in the other. Go: `Configuration.Clone`. */
   clone(): Configuration {
     return new Configuration(this.servers.map((server) => ({ ...server })));
   }
 }
 
-/** How a configuration is to change. Same numbers as Go's `ConfigurationChangeCommand`. */
+/**
+ * How a configuration is to change (§6). The numbers are Go's. Go: `ConfigurationChangeCommand`.
+ */
 export const ConfigurationChangeCommand = Object.freeze({
+  /** Adds a voter, makes a nonvoter one, or gives a voter a new address. */
   AddVoter: 0,
+  /** Adds a nonvoter, or gives any server a new address; a voter stays one. */
   AddNonvoter: 1,
+  /** Makes a server a nonvoter; one that is not there stays away. */
   DemoteVoter: 2,
+  /** Takes a server out; one that is not there is no error. */
   RemoveServer: 3,
+  /** Makes a staging server a voter; changes no other. */
   Promote: 4,
   /** Deprecated name of AddVoter. */
   AddStaging: 0,
 } as const);
-/** How a configuration is to change. */
+/** One of the numbers of {@link ConfigurationChangeCommand}. Go: `ConfigurationChangeCommand`. */
 export type ConfigurationChangeCommand =
   (typeof ConfigurationChangeCommand)[keyof typeof ConfigurationChangeCommand];
 
 const commandNames = ['AddVoter', 'AddNonvoter', 'DemoteVoter', 'RemoveServer', 'Promote'] as const;
 
-/** The text of Go's `ConfigurationChangeCommand.String()`. */
+/** A change by its name, such as "AddVoter". Go: `ConfigurationChangeCommand.String`. */
 export function configurationChangeCommandToString(command: ConfigurationChangeCommand): string {
   return commandNames[command] ?? 'ConfigurationChangeCommand';
 }

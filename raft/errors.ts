@@ -1,12 +1,18 @@
 /**
  * An error of the library. Users compare the exported singletons by identity, as in Go, or match on
- * the stable `code`; the text is hashicorp's, so logs and alerts carry over.
+ * the stable `code`; the text is hashicorp's, so logs and alerts carry over. An error that was
+ * caused by another one has it as its `cause`.
  */
 export class RaftError extends Error {
   override readonly name = 'RaftError';
   /** Stable and documented; never reworded, unlike a message might be. */
   readonly code: string;
 
+  /**
+   * @param code stable, such as "ERR_NOT_LEADER"
+   * @param message what was expected and what came
+   * @param options the `cause`, when another error lies behind it
+   */
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -44,7 +50,10 @@ export const ErrRaftShutdown = singleton('ERR_RAFT_SHUTDOWN', 'raft is already s
  * The operation was not accepted within its timeout; nothing was appended. Go: `ErrEnqueueTimeout`.
  */
 export const ErrEnqueueTimeout = singleton('ERR_ENQUEUE_TIMEOUT', 'timed out enqueuing operation');
-/** No command was applied since the node started, so there is nothing to snapshot. */
+/**
+ * No command was applied since the node started, so there is nothing to snapshot.
+ * Go: `ErrNothingNewToSnapshot`.
+ */
 export const ErrNothingNewToSnapshot = singleton(
   'ERR_NOTHING_NEW_TO_SNAPSHOT',
   'nothing new to snapshot',
@@ -59,7 +68,10 @@ export const ErrCantBootstrap = singleton(
   'ERR_CANT_BOOTSTRAP',
   'bootstrap only works on new clusters',
 );
-/** The leader is handing over and takes no requests meanwhile. */
+/**
+ * The leader is handing over and takes no requests meanwhile; nothing was appended, try again.
+ * Go: `ErrLeadershipTransferInProgress`.
+ */
 export const ErrLeadershipTransferInProgress = singleton(
   'ERR_LEADERSHIP_TRANSFER_IN_PROGRESS',
   'leadership transfer in progress',
@@ -70,7 +82,10 @@ export const ErrTransportShutdown = singleton('ERR_TRANSPORT_SHUTDOWN', 'transpo
 export const ErrPipelineShutdown = singleton('ERR_PIPELINE_SHUTDOWN', 'append pipeline closed');
 /** The entry is not in the log store. Go: `ErrLogNotFound`. */
 export const ErrLogNotFound = singleton('ERR_LOG_NOT_FOUND', 'log not found');
-/** The transport cannot pipeline; replication goes on one request at a time. */
+/**
+ * The transport cannot pipeline; replication goes on one request at a time.
+ * Go: `ErrPipelineReplicationNotSupported`.
+ */
 export const ErrPipelineReplicationNotSupported = singleton(
   'ERR_PIPELINE_REPLICATION_NOT_SUPPORTED',
   'pipeline replication not supported',

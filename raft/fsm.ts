@@ -7,33 +7,59 @@ import type { SnapshotSink } from './snapshot.ts';
  * log order. An `apply` that throws stops the node: return errors as values, as in Go. Go: `FSM`.
  */
 export interface FSM {
-  /** Applies one committed command; the result becomes `ApplyFuture.response()`. */
+  /**
+   * Applies one committed command; the result, or what its promise gives, becomes
+   * `ApplyFuture.response()`. It must depend on nothing but the state and the entry (§5.3).
+   * Throwing or rejecting stops the node. Go: `FSM.Apply`.
+   */
   apply(log: Log): unknown;
   /**
-   * Takes a cheap picture of the state as it is now. `apply` goes on while the picture is
-   * persisted, so later changes must not show in it; `newCowMap` is made for that.
+   * Takes a cheap picture of the state as it is now (§7). `apply` goes on while the picture is
+   * persisted, so later changes must not show in it; `newCowMap` is made for that. Throwing or
+   * rejecting fails this one snapshot. Go: `FSM.Snapshot`.
    */
   snapshot(): MaybePromise<FSMSnapshot>;
-  /** Replaces the whole state by the one that `reader` holds. */
+  /**
+   * Replaces the whole state by the one that `reader` holds. Not called while another method runs;
+   * a picture may still be persisted meanwhile. Throwing or rejecting fails what asked for it: the
+   * start, the installation of a leader's snapshot, or a user's restore. Go: `FSM.Restore`.
+   */
   restore(reader: AsyncIterable<Uint8Array>): MaybePromise<void>;
 }
 
 /** Optional ability: applies many entries in one call. Go: `BatchingFSM`. */
 export interface BatchingFSM extends FSM {
-  /** Applies commands and configurations in order; must return exactly one result for each. */
+  /**
+   * Applies commands and configurations in order, at most `Config.maxAppendEntries` of them; must
+   * return exactly one result for each. Another number, throwing or rejecting stops the node.
+   * Go: `BatchingFSM.ApplyBatch`.
+   */
   applyBatch(logs: readonly Log[]): MaybePromise<readonly unknown[]>;
 }
 
 /** Optional ability: is told every committed configuration. Go: `ConfigurationStore`. */
 export interface ConfigurationStore extends FSM {
+  /**
+   * Is told a configuration when it is committed, in its place among the commands.
+   * Go: `ConfigurationStore.StoreConfiguration`.
+   *
+   * @param index where the configuration is in the log, from 1
+   * @param configuration the membership from there on
+   */
   storeConfiguration(index: number, configuration: Configuration): MaybePromise<void>;
 }
 
 /** A picture of the state, to be written down once. Go: `FSMSnapshot`. */
 export interface FSMSnapshot {
-  /** Writes the state to the sink. Closing the sink is allowed and not needed. */
+  /**
+   * Writes the state to the sink, while `apply` goes on. Closing the sink is allowed and not
+   * needed. Throwing or rejecting cancels the snapshot. Go: `FSMSnapshot.Persist`.
+   */
   persist(sink: SnapshotSink): MaybePromise<void>;
-  /** Is called exactly once when the picture is no longer needed, persisted or not. */
+  /**
+   * Is called exactly once when the picture is no longer needed, persisted or not.
+   * Go: `FSMSnapshot.Release`.
+   */
   release(): void;
 }
 

@@ -5,14 +5,21 @@ import type { OpenSnapshot } from './snapshot.ts';
  * The result of something that has been asked of a node and will be known later. `error()` is Go's:
  * it resolves with the error or `null` and never rejects. A future can also be awaited, which gives
  * the result or throws. Nobody has to look: an unread failure is not an unhandled rejection.
+ * Go: `Future`.
  */
 export interface Future<T = void> extends PromiseLike<T> {
+  /**
+   * Waits for the end: `null` when all went well, else why not. Never rejects. Go: `Future.Error`.
+   */
   error(): Promise<Error | null>;
 }
 
 /** A future of something that takes a place in the log. Go: `IndexFuture`. */
 export interface IndexFuture<T = void> extends Future<T> {
-  /** The entry's index; throws before the future is done. 0 when it never got one. */
+  /**
+   * The entry's index; throws before the future is done. 0 when it never got one.
+   * Go: `IndexFuture.Index`.
+   */
   index(): number;
 }
 
@@ -21,7 +28,10 @@ export type ApplyOutcome = 'applied' | 'not-applied' | 'unknown';
 
 /** A future of a command. Awaiting it gives the FSM's response. Go: `ApplyFuture`. */
 export interface ApplyFuture extends IndexFuture<unknown> {
-  /** What the FSM returned; throws before the future is done. `undefined` after a failure. */
+  /**
+   * What the FSM returned; throws before the future is done. `undefined` after a failure.
+   * Go: `ApplyFuture.Response`.
+   */
   response(): unknown;
   /**
    * Whether the command took effect. The same error can mean either: `ErrRaftShutdown` at the call
@@ -32,17 +42,21 @@ export interface ApplyFuture extends IndexFuture<unknown> {
 
 /** A future of a configuration that was read. Go: `ConfigurationFuture`. */
 export interface ConfigurationFuture extends IndexFuture<Configuration> {
+  /** The configuration. Go: `ConfigurationFuture.Configuration`. */
   configuration(): Configuration;
 }
 
 /** A future of a snapshot. Go: `SnapshotFuture`. */
 export interface SnapshotFuture extends Future<void> {
-  /** Opens the snapshot that was taken; works once. */
+  /**
+   * Opens the snapshot that was taken; works once. Rejects when it is opened again, before the
+   * future is done, and after a failure. Go: `SnapshotFuture.Open`.
+   */
   open(): Promise<OpenSnapshot>;
 }
 
 /** A future of a handing-over of leadership. Go: `LeadershipTransferFuture`. */
-export type LeadershipTransferFuture = Future<void>;
+export interface LeadershipTransferFuture extends Future {}
 
 /** A future read too early. */
 function notDone(): Error {

@@ -1,8 +1,8 @@
 import type { Timestamp } from '../internal/timestamp.ts';
 
 /**
- * What an entry of the log is for. Same numbers as Go's `LogType`; they are on the wire and on
- * disk.
+ * What an entry of the log is for. The numbers are Go's; they are on the wire and on disk.
+ * Go: `LogType`.
  */
 export const LogType = Object.freeze({
   /** A command for the user's FSM. */
@@ -18,7 +18,7 @@ export const LogType = Object.freeze({
   /** A membership configuration. */
   LogConfiguration: 5,
 } as const);
-/** What an entry of the log is for. */
+/** One of the numbers of {@link LogType}. Go: `LogType`. */
 export type LogType = (typeof LogType)[keyof typeof LogType];
 
 const names = [
@@ -30,7 +30,7 @@ const names = [
   'LogConfiguration',
 ] as const;
 
-/** The text of Go's `LogType.String()`: the constant's name, or the number when unknown. */
+/** A type by the name of its constant, or the number when unknown. Go: `LogType.String`. */
 export function logTypeToString(type: number): string {
   return names[type] ?? String(type);
 }
@@ -41,14 +41,15 @@ export function isLogType(value: number): value is LogType {
 }
 
 /**
- * One entry of the replicated log (§5.3). An entry is never changed once it has an index. Go:
- * `Log`.
+ * One entry of the replicated log (§5.3). An entry is never changed once it has an index.
+ * Go: `Log`.
  */
 export interface Log {
   /** Position in the log, from 1. */
   readonly index: number;
   /** Term of the leader that wrote it. */
   readonly term: number;
+  /** What it is for: only commands concern the FSM. */
   readonly type: LogType;
   /** The command; meaningful to the FSM only. `null` is Go's nil slice. */
   readonly data: Uint8Array | null;
@@ -63,22 +64,31 @@ export type MaybePromise<T> = T | Promise<T>;
 
 /**
  * Where the log lives. Every write must be durable (fsynced) when the call has answered.
- * Calls may overlap: the store performs writes in the order of the calls. Go: `LogStore`.
+ * Calls may overlap: the store performs writes in the order of the calls. A write that throws or
+ * rejects stops the node. `logStoreConformance` of `quorate/testing` holds a store to this.
+ * Go: `LogStore`.
  */
 export interface LogStore {
-  /** The lowest index stored; 0 when the log is empty. */
+  /** The lowest index stored; 0 when the log is empty. Go: `LogStore.FirstIndex`. */
   firstIndex(): MaybePromise<number>;
-  /** The highest index stored; 0 when the log is empty. */
+  /** The highest index stored; 0 when the log is empty. Go: `LogStore.LastIndex`. */
   lastIndex(): MaybePromise<number>;
-  /** The entry at `index`; throws or rejects with `ErrLogNotFound` itself when there is none. */
+  /**
+   * The entry at `index`; throws or rejects with `ErrLogNotFound` itself when there is none.
+   * Go: `LogStore.GetLog`.
+   */
   getLog(index: number): MaybePromise<Log>;
-  /** Stores one entry. */
+  /** Stores one entry. Go: `LogStore.StoreLog`. */
   storeLog(log: Log): MaybePromise<void>;
   /**
    * Stores entries, all or none. Holes between batches are allowed unless the store is monotonic.
+   * Go: `LogStore.StoreLogs`.
    */
   storeLogs(logs: readonly Log[]): MaybePromise<void>;
-  /** Deletes from `min` to `max`, both included. A range with nothing in it is no error. */
+  /**
+   * Deletes from `min` to `max`, both included: the head, the tail or everything. A range with
+   * nothing in it is no error. Go: `LogStore.DeleteRange`.
+   */
   deleteRange(min: number, max: number): MaybePromise<void>;
 }
 
@@ -107,7 +117,10 @@ export function isRangeReading(store: LogStore): store is RangeReadingLogStore {
   return 'getLogRange' in store && typeof store.getLogRange === 'function';
 }
 
-/** Optional ability: a store that cannot hold gaps says so, and is emptied on restore. */
+/**
+ * Optional ability: a store that cannot hold gaps says so, and is emptied on restore.
+ * Go: `MonotonicLogStore`.
+ */
 export interface MonotonicLogStore {
   /** True when every index must follow the one before. Go: `MonotonicLogStore.IsMonotonic`. */
   isMonotonic(): boolean;

@@ -1,10 +1,10 @@
 import type { Log } from './log.ts';
 
-/** Versions of the protocol that a node speaks; 3 is the current one. */
+/** Versions of the protocol that a node speaks; 3 is the current one. Go: `ProtocolVersion`. */
 export type ProtocolVersion = number;
-/** The oldest protocol version that is understood. */
+/** The oldest protocol version that is understood. Go: `ProtocolVersionMin`. */
 export const ProtocolVersionMin = 0;
-/** The newest protocol version, and the default. */
+/** The newest protocol version, and the default. Go: `ProtocolVersionMax`. */
 export const ProtocolVersionMax = 3;
 
 /** What every message says of its sender. Go: `RPCHeader`. */

@@ -4,29 +4,39 @@ import type { RaftState } from './state.ts';
 
 /** The node's state changed. Go sends the bare `RaftState`; here it is tagged like the others. */
 export interface RaftStateObservation {
+  /** Tells it from the others. */
   readonly kind: 'RaftState';
+  /** What the node has become. */
   readonly state: RaftState;
 }
 
 /** The known leader changed, to nobody when the fields are empty. Go: `LeaderObservation`. */
 export interface LeaderObservation {
+  /** Tells it from the others. */
   readonly kind: 'LeaderObservation';
   /** The same as `leaderAddr`. Go: deprecated `Leader`. */
   readonly leader: ServerAddress;
+  /** The leader's address; empty when nobody leads as far as this node knows. */
   readonly leaderAddr: ServerAddress;
+  /** The leader's name; empty when nobody leads, or when the leader speaks an old protocol. */
   readonly leaderID: ServerID;
 }
 
 /** A leader started or stopped replicating to a server. Go: `PeerObservation`. */
 export interface PeerObservation {
+  /** Tells it from the others. */
   readonly kind: 'PeerObservation';
+  /** True when it stopped, false when it started. */
   readonly removed: boolean;
+  /** The server. */
   readonly peer: Server;
 }
 
 /** A leader's heartbeat to a server failed. Go: `FailedHeartbeatObservation`. */
 export interface FailedHeartbeatObservation {
+  /** Tells it from the others. */
   readonly kind: 'FailedHeartbeatObservation';
+  /** The name of the server that did not answer. */
   readonly peerID: ServerID;
   /** When the server last answered, in milliseconds of the node's monotonic clock. */
   readonly lastContact: number;
@@ -34,23 +44,29 @@ export interface FailedHeartbeatObservation {
 
 /** A leader's heartbeat to a server works again. Go: `ResumedHeartbeatObservation`. */
 export interface ResumedHeartbeatObservation {
+  /** Tells it from the others. */
   readonly kind: 'ResumedHeartbeatObservation';
+  /** The name of the server that answers again. */
   readonly peerID: ServerID;
 }
 
 /** A vote was asked of this node. Go sends the bare request. */
 export interface RequestVoteObservation {
+  /** Tells it from the others. */
   readonly kind: 'RequestVoteRequest';
+  /** What was asked. */
   readonly request: RequestVoteRequest;
 }
 
 /** A pre-vote was asked of this node. Go sends the bare request. */
 export interface RequestPreVoteObservation {
+  /** Tells it from the others. */
   readonly kind: 'RequestPreVoteRequest';
+  /** What was asked. */
   readonly request: RequestPreVoteRequest;
 }
 
-/** Everything an observer can be told. */
+/** Everything an observer can be told. In Go any value. */
 export type ObservationData =
   | RaftStateObservation
   | LeaderObservation
@@ -62,7 +78,9 @@ export type ObservationData =
 
 /** What an observer receives: the data and the node that it is about. Go: `Observation`. */
 export interface Observation<Node = unknown> {
+  /** The node that tells. */
   readonly raft: Node;
+  /** What happened; `data.kind` says which it is. Go tells by the type of the value. */
   readonly data: ObservationData;
 }
 

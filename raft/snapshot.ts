@@ -2,15 +2,22 @@ import type { Configuration } from './configuration.ts';
 import type { MaybePromise } from './log.ts';
 import type { Transport } from './transport.ts';
 
-/** Version of a snapshot's metadata: 0 knows only legacy peers, 1 a configuration. */
+/**
+ * Version of a snapshot's metadata: 0 knows only legacy peers, 1 a configuration.
+ * Go: `SnapshotVersion`.
+ */
 export type SnapshotVersion = number;
-/** The oldest snapshot version that is understood. */
+/** The oldest snapshot version that is understood. Go: `SnapshotVersionMin`. */
 export const SnapshotVersionMin = 0;
-/** The newest snapshot version that is understood, and the one that is written. */
+/**
+ * The newest snapshot version that is understood, and the one that is written.
+ * Go: `SnapshotVersionMax`.
+ */
 export const SnapshotVersionMax = 1;
 
-/** What is known of a snapshot without reading it. Go: `SnapshotMeta`. */
+/** What is known of a snapshot without reading it (§7). Go: `SnapshotMeta`. */
 export interface SnapshotMeta {
+  /** {@link SnapshotVersionMin} to {@link SnapshotVersionMax}. */
   readonly version: SnapshotVersion;
   /** Names the snapshot within its store. */
   readonly id: string;
@@ -30,29 +37,46 @@ export interface SnapshotMeta {
 
 /**
  * A snapshot opened for reading. The reader may be iterated once; ending the loop early closes it.
+ * In Go these are the two results of `SnapshotStore.Open`.
  */
 export interface OpenSnapshot {
+  /** What is known of it. */
   readonly meta: SnapshotMeta;
+  /** Its bytes, `meta.size` of them; iterating rejects when they cannot be read or are damaged. */
   readonly reader: AsyncIterable<Uint8Array>;
 }
 
-/** Takes the bytes of one snapshot. Go: `SnapshotSink`. */
+/** Takes the bytes of one snapshot; a method that fails rejects. Go: `SnapshotSink`. */
 export interface SnapshotSink {
-  /** Takes the next bytes; resolves with their number once more may be written (back-pressure). */
+  /**
+   * Takes the next bytes; resolves with their number once more may be written (back-pressure). The
+   * caller may reuse them then. Go: `SnapshotSink.Write`.
+   */
   write(chunk: Uint8Array): Promise<number>;
-  /** Makes the snapshot durable and visible. After `cancel()` or a second time it does nothing. */
+  /**
+   * Makes the snapshot durable and visible. After `cancel()` or a second time it does nothing.
+   * Go: `SnapshotSink.Close`.
+   */
   close(): Promise<void>;
-  /** Throws away what was written. After `close()` or a second time it does nothing. */
+  /**
+   * Throws away what was written. After `close()` or a second time it does nothing.
+   * Go: `SnapshotSink.Cancel`.
+   */
   cancel(): Promise<void>;
-  /** The snapshot's name within its store. */
+  /** The snapshot's name within its store. Go: `SnapshotSink.ID`. */
   id(): string;
 }
 
-/** Where snapshots live. Go: `SnapshotStore`. */
+/** Where snapshots live; a method that fails throws or rejects. Go: `SnapshotStore`. */
 export interface SnapshotStore {
   /**
-   * Starts a snapshot that contains the log up to `index` of `term`.
+   * Starts a snapshot. Until its sink is closed it is not listed. Go: `SnapshotStore.Create`.
    *
+   * @param version 1; other versions are read and not written
+   * @param index the last log index that the snapshot contains, 1 or more
+   * @param term the term of that index
+   * @param configuration the membership at that index
+   * @param configurationIndex the index at which that membership was written
    * @param trans encodes the legacy peers that older readers expect
    */
   create(
@@ -63,8 +87,11 @@ export interface SnapshotStore {
     configurationIndex: number,
     trans: Transport,
   ): MaybePromise<SnapshotSink>;
-  /** The snapshots that are complete, newest first. */
+  /** The snapshots that are complete, newest first. Go: `SnapshotStore.List`. */
   list(): MaybePromise<SnapshotMeta[]>;
-  /** Opens a snapshot for reading, after its checksum was found right. */
+  /**
+   * Opens the snapshot of that name for reading, after its checksum was found right.
+   * Go: `SnapshotStore.Open`.
+   */
   open(id: string): MaybePromise<OpenSnapshot>;
 }

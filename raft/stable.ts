@@ -2,26 +2,41 @@ import { isKeyNotFound } from './errors.ts';
 import type { MaybePromise } from './log.ts';
 
 /**
- * Where a node keeps what must survive it: its term and its vote. Every write must be durable
- * (fsynced) when the call has answered. Go: `StableStore`.
+ * Where a node keeps what must survive it: its term and its vote (figure 2, persistent state).
+ * Every write must be durable (fsynced) when the call has answered. A write that throws or rejects
+ * stops the node: what a disk has once refused is not trusted again. Go: `StableStore`.
  */
 export interface StableStore {
+  /** Keeps bytes under a key, in place of those it had. Go: `StableStore.Set`. */
   set(key: Uint8Array, value: Uint8Array): MaybePromise<void>;
-  /** The value, or an empty array when there is none; "not found" may also be thrown. */
+  /**
+   * The bytes under a key, or an empty array when there are none; `ErrKeyNotFound`, or any error
+   * with its text "not found", may be thrown instead. Go: `StableStore.Get`.
+   */
   get(key: Uint8Array): MaybePromise<Uint8Array>;
+  /**
+   * Keeps a number, 0 to 2^53-1, under a key. Whether `get` sees it is the store's affair.
+   * Go: `StableStore.SetUint64`.
+   */
   setUint64(key: Uint8Array, value: number): MaybePromise<void>;
-  /** The value, or 0 when there is none; "not found" may also be thrown. */
+  /**
+   * The number under a key, or 0 when there is none; `ErrKeyNotFound`, or any error with its text
+   * "not found", may be thrown instead. Go: `StableStore.GetUint64`.
+   */
   getUint64(key: Uint8Array): MaybePromise<number>;
 }
 
-/** One write of a {@link AtomicStableStore}. */
+/** One write of a {@link AtomicStableStore}. Beyond Go. */
 export interface StableWrite {
+  /** What it is kept under. */
   readonly key: Uint8Array;
+  /** Bytes as for `set`, or a number, 0 to 2^53-1, as for `setUint64`. */
   readonly value: Uint8Array | number;
 }
 
 /** Optional ability: writes several keys in one atomic, durable write. Beyond Go. */
 export interface AtomicStableStore extends StableStore {
+  /** Performs all writes or, when it throws or rejects, none, also when the power goes meanwhile. */
   setMany(writes: readonly StableWrite[]): MaybePromise<void>;
 }
 

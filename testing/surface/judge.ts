@@ -60,7 +60,7 @@ class Judge {
   #documented(where: string, symbol: ts.Symbol, goName: string | undefined): void {
     const text = ts.displayPartsToString(symbol.getDocumentationComment(this.#view.checker));
     if (text === '') this.#say(where, 'has no doc comment');
-    else if (goName !== undefined && !new RegExp(`Go: [^]*\\b${goName}\\b`).test(text)) {
+    else if (goName !== undefined && !new RegExp(`Go:\\s[^]*\\b${goName}\\b`).test(text)) {
       this.#say(where, `its doc comment does not say Go: \`${goName}\``);
     }
   }
