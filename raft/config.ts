@@ -6,6 +6,7 @@ import type { ServerID } from './configuration.ts';
 import { RaftError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { type ProtocolVersion, ProtocolVersionMax } from './messages.ts';
+import type { Meter } from './metrics.ts';
 
 /** Commands above this size slow replication down; advisory, never enforced. In bytes. */
 export const SuggestedMaxDataSize = 512 * 1024;
@@ -67,6 +68,12 @@ export interface Config {
    * at least 10 000.
    */
   diskTimeout?: number;
+  /**
+   * Beyond Go, which has one sink for the whole process: where metrics go; a meter of OpenTelemetry
+   * is one. Default: the meter of the OpenTelemetry SDK that the application has installed, or will
+   * install.
+   */
+  meter?: Meter;
   /** Beyond Go: where time comes from. Default: the machine. */
   clock?: Clock;
   /** Beyond Go: where randomness comes from; each node needs its own. Default: the platform. */

@@ -21,6 +21,7 @@ import type { Outbound } from './outbound.ts';
 import type { PeerSenders } from './peer-sender.ts';
 import type { SnapshotReceiver } from './snapshot-receiver.ts';
 import type { StoreWriter } from './store-writer.ts';
+import type { Telemetry } from './telemetry.ts';
 import type { UserRestores } from './user-restore.ts';
 
 /** Where effects go. */
@@ -34,6 +35,7 @@ export interface PerformerOptions {
   readonly peers: PeerSenders;
   readonly outbound: Outbound;
   readonly receiver: SnapshotReceiver;
+  readonly telemetry: Telemetry;
   readonly restores: UserRestores;
   readonly now: () => { readonly ms: number; readonly wall: Log['appendedAt'] };
   readonly setTimer: (request: TimerRequest) => void;
@@ -61,6 +63,7 @@ export class Performer {
 
   /** Performs a list of the main lane; a promise when something in it must be awaited. */
   perform(out: Effects): Promise<void> | undefined {
+    for (const note of out.notes) this.#o.telemetry.note(note);
     for (const request of out.timers) this.#o.setTimer(request);
     let settled = out.list.length;
     while (settled > 0 && !isDurableAt(out.list, settled - 1)) settled -= 1;
@@ -69,6 +72,7 @@ export class Performer {
 
   /** Performs a list without durable effects at once. */
   performNow(out: Effects): void {
+    for (const note of out.notes) this.#o.telemetry.note(note);
     for (const request of out.timers) this.#o.setTimer(request);
     for (const effect of out.list) {
       if (!isDurable(effect)) void this.#start(effect);
@@ -103,11 +107,11 @@ export class Performer {
         const batch = this.#foldAppends(list, at);
         if (batch.length === 0) return undefined;
         entries.append(batch, writer.durableIndex);
-        return writer.appendAndWait(batch);
+        return this.#stored(writer.appendAndWait(batch));
       }
       case 'replaceTail':
         entries.append(effect.entries, writer.durableIndex);
-        return writer.replaceTail(effect.from, effect.upTo, effect.entries);
+        return this.#stored(writer.replaceTail(effect.from, effect.upTo, effect.entries));
       case 'awaitDurable':
         return writer.untilDurable(effect.index);
       case 'dropLog':
@@ -156,7 +160,7 @@ export class Performer {
   }
 
   #start(effect: StartedEffect): Promise<void> | undefined {
-    const { ledger, fsm, peers, outbound } = this.#o;
+    const { ledger, peers, outbound } = this.#o;
     switch (effect.kind) {
       case 'startAppend':
         return void this.#startAppend(effect);
@@ -174,8 +178,9 @@ export class Performer {
       case 'drainSnapshot':
         return this.#o.receiver.drain(effect.ticket);
       case 'apply':
-        return fsm.handOver(effect.upTo);
+        return this.#handOver(effect.upTo);
       case 'failInFlight':
+        this.#o.telemetry.forgetDispatched();
         return void this.#o.inFlight.failAfter(effect.after, effect.error);
       case 'sendVote':
         return void outbound.requestVote(effect);
@@ -237,7 +242,8 @@ export class Performer {
   /** The leader's own write: started beside replication, it counts when the disk has answered. */
   #startAppend(effect: Extract<StartedEffect, { kind: 'startAppend' }>): void {
     const { leadership, entries: batch, proposals } = effect;
-    const { writer, entries, inFlight } = this.#o;
+    const { writer, entries, inFlight, telemetry } = this.#o;
+    const startMs = telemetry.nowMs();
     entries.append(batch, writer.durableIndex);
     for (let at = 0; at < batch.length; at += 1) {
       const entry = batch[at];
@@ -247,15 +253,33 @@ export class Performer {
       inFlight.push(entry.index, future, sizeOf(entry));
     }
     const last = batch.at(-1)?.index ?? 0;
+    telemetry.dispatched(batch[0]?.index ?? 0, last, startMs);
     writer.append(
       batch,
       () => {
+        telemetry.took('raft.leader.dispatchLog', startMs);
         if (!this.#o.isStopped()) {
           this.#o.stepPeer({ kind: 'appended', leadership, index: last });
         }
       },
       () => {},
     );
+  }
+
+  /** Measures a follower's write. */
+  #stored(written: Promise<void>): Promise<void> {
+    const { telemetry } = this.#o;
+    const startMs = telemetry.nowMs();
+    return written.then(() => telemetry.took('raft.rpc.appendEntries.storeLogs', startMs));
+  }
+
+  #handOver(upTo: number): Promise<void> | undefined {
+    const { fsm, telemetry } = this.#o;
+    const startMs = telemetry.nowMs();
+    const pending = fsm.handOver(upTo);
+    if (pending !== undefined) return pending.then(() => telemetry.handedOver(upTo, startMs));
+    telemetry.handedOver(upTo, startMs);
+    return undefined;
   }
 
   #bindEntry(ticket: number, index: number): void {

@@ -10,6 +10,7 @@ import { type Log, LogType } from '../log.ts';
 import type { OpenSnapshot } from '../snapshot.ts';
 import type { Entries } from './entries.ts';
 import type { InFlightEntries } from './ledger.ts';
+import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 /** Batches that may wait for the FSM before the main lane is made to wait. Go: `fsmMutateCh`. */
 const MAX_WAITING_BATCHES = 128;
@@ -30,6 +31,7 @@ export interface FsmLoopOptions {
   /** The FSM has finished something: there may be room for more. */
   readonly onProgress: () => void;
   readonly onFatal: (error: Error) => void;
+  readonly telemetry?: Telemetry;
 }
 
 /** A picture of the FSM, and the last entry in it. */
@@ -59,6 +61,7 @@ interface IndexWaiter {
  */
 export class FsmLoop {
   readonly #o: FsmLoopOptions;
+  readonly #telemetry: Telemetry;
   /** Everything up to here was handed over. */
   #handedTo: number;
   /** The FSM has finished everything up to here. */
@@ -78,6 +81,8 @@ export class FsmLoop {
     this.#o = options;
     this.#handedTo = options.appliedIndex;
     this.#finished = options.appliedIndex;
+    this.#telemetry = options.telemetry ?? silentTelemetry();
+    this.#telemetry.fsmThreadSaturation.sleeping();
   }
 
   /** Index up to which the FSM has finished. */
@@ -111,7 +116,7 @@ export class FsmLoop {
   /** Replaces the FSM's state by a snapshot, behind everything handed over so far. */
   restore(index: number, term: number, open: () => Promise<OpenSnapshot>): Promise<void> {
     return this.#errand(this.#handedTo, async () => {
-      await restoreFsm(this.#o.fsm, await open());
+      await restoreFsm(this.#o.fsm, await open(), this.#telemetry);
       this.#handedTo = index;
       this.#lastIndex = index;
       this.#lastTerm = term;
@@ -124,8 +129,10 @@ export class FsmLoop {
     return this.#errand(0, async () => {
       if (this.#lastIndex === 0) throw ErrNothingNewToSnapshot;
       const [index, term] = [this.#lastIndex, this.#lastTerm];
+      const startMs = this.#telemetry.nowMs();
       try {
         const snapshot = await this.#o.fsm.snapshot();
+        this.#telemetry.took('raft.fsm.snapshot', startMs);
         return { index, term, snapshot };
       } catch (error) {
         const cause = asError(error);
@@ -160,6 +167,7 @@ export class FsmLoop {
   #start(): void {
     if (this.#running || this.#stopped !== null) return;
     this.#running = true;
+    this.#telemetry.fsmThreadSaturation.working();
     void this.#run();
   }
 
@@ -186,6 +194,7 @@ export class FsmLoop {
       this.#o.onFatal(asError(error));
     } finally {
       this.#running = false;
+      this.#telemetry.fsmThreadSaturation.sleeping();
       for (const wake of this.#doneWaiters.splice(0)) wake();
     }
   }
@@ -219,11 +228,14 @@ export class FsmLoop {
     if (isBatchingFSM(fsm)) {
       const wanted = logs.filter((log) => isCommand(log) || isConfiguration(log));
       if (wanted.length === 0) return this.#finishBatch(logs, [], []);
+      const startMs = this.#telemetry.nowMs();
+      const finish = (results: readonly unknown[]): undefined => {
+        this.#telemetry.took('raft.fsm.applyBatch', startMs);
+        this.#telemetry.instruments['raft.fsm.applyBatchNum'].record(logs.length);
+        return this.#finishBatch(logs, wanted, results);
+      };
       const results = fsm.applyBatch(wanted);
-      if (isPromiseLike(results)) {
-        return Promise.resolve(results).then((values) => this.#finishBatch(logs, wanted, values));
-      }
-      return this.#finishBatch(logs, wanted, results);
+      return isPromiseLike(results) ? Promise.resolve(results).then(finish) : finish(results);
     }
     return this.#applyFrom(logs, 0);
   }
@@ -254,21 +266,37 @@ export class FsmLoop {
    * Applies one by one, and stays synchronous as long as the FSM does and its time slice lasts.
    */
   #applyFrom(logs: readonly Log[], start: number): Promise<void> | undefined {
+    const { clock } = this.#o;
+    let nowMs = clock.monotonicMs();
     for (let at = start; at < logs.length; at += 1) {
       const log = logs[at];
       if (log === undefined || this.#stopped !== null) break;
-      if (this.#sliceIsOver()) return this.#yield().then(() => this.#applyFrom(logs, at));
+      if (nowMs - this.#sliceStartMs >= SLICE_MS)
+        return this.#yield().then(() => this.#applyFrom(logs, at));
+      const startMs = nowMs;
       const response = this.#applyOne(log);
       if (isPromiseLike(response)) {
         return Promise.resolve(response).then((value) => {
+          this.#measure(log, clock.monotonicMs() - startMs);
           this.#advance(log, value, this.#marksSnapshot(log));
           return this.#applyFrom(logs, at + 1);
         });
       }
+      // The end of one is the beginning of the next: the clock is read once an entry.
+      nowMs = clock.monotonicMs();
+      this.#measure(log, nowMs - startMs);
       this.#advance(log, response, this.#marksSnapshot(log));
     }
     this.#finish(this.#finished);
     return undefined;
+  }
+
+  #measure(log: Log, durationMs: number): void {
+    const { instruments } = this.#telemetry;
+    if (isCommand(log)) instruments['raft.fsm.apply'].record(durationMs);
+    else if (isConfiguration(log) && isConfigurationStore(this.#o.fsm)) {
+      instruments['raft.fsm.store_config'].record(durationMs);
+    }
   }
 
   #applyOne(log: Log): unknown {
@@ -323,10 +351,18 @@ function isConfiguration(log: Log): boolean {
 }
 
 /** Gives an opened snapshot to an FSM. Go: `fsmRestoreAndMeasure`. */
-export async function restoreFsm(fsm: FSM, { meta, reader }: OpenSnapshot): Promise<void> {
+export async function restoreFsm(
+  fsm: FSM,
+  { meta, reader }: OpenSnapshot,
+  telemetry = silentTelemetry(),
+): Promise<void> {
   const held = new HeldReader(reader);
+  const startMs = telemetry.nowMs();
   try {
     await fsm.restore(held);
+    const durationMs = telemetry.nowMs() - startMs;
+    telemetry.instruments['raft.fsm.restore'].record(durationMs);
+    telemetry.instruments['raft.fsm.lastRestoreDuration'].record(durationMs);
   } catch (error) {
     const cause = asError(error);
     throw new RaftError(

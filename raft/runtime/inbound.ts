@@ -23,6 +23,7 @@ import type { RPC } from '../transport.ts';
 import type { Published } from './lanes.ts';
 import type { Ledger, Waiter } from './ledger.ts';
 import type { SnapshotReceiver } from './snapshot-receiver.ts';
+import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 /** What the inbound side needs from its node. */
 export interface InboundOptions {
@@ -35,6 +36,9 @@ export interface InboundOptions {
   /** A promise while the main lane has as many inputs waiting as it may. */
   readonly untilRoom: () => Promise<void> | undefined;
   readonly isStopped: () => boolean;
+  /** When the main lane began to handle what it answers at the moment. */
+  readonly stepStartedMs?: () => number;
+  readonly telemetry?: Telemetry;
 }
 
 /** An RPC as somebody who waits for an answer. */
@@ -71,9 +75,11 @@ class RpcWaiter implements Waiter {
 /** Turns what the transport brings into inputs, heartbeats of a known leader on the fast path. */
 export class Inbound {
   readonly #o: InboundOptions;
+  readonly #telemetry: Telemetry;
 
   constructor(options: InboundOptions) {
     this.#o = options;
+    this.#telemetry = options.telemetry ?? silentTelemetry();
   }
 
   /** Takes requests until the channel ends; everything that is ready is taken in one go. */
@@ -104,7 +110,10 @@ export class Inbound {
       return;
     }
     const { receiver, node } = this.#o;
-    const waiter = new RpcWaiter(rpc, node.log, () => receiver.release(ticket));
+    const waiter = new RpcWaiter(rpc, node.log, () => {
+      receiver.release(ticket);
+      this.#answered(command, this.#o.stepStartedMs?.() ?? 0);
+    });
     const ticket: Ticket = this.#o.ledger.open(waiter);
     const input = inputOf(command, ticket);
     if (input === null) {
@@ -134,13 +143,26 @@ export class Inbound {
     if (node.currentTerm !== term || node.role !== role || node.leaderAddress !== leaderAddress) {
       return false;
     }
-    node.lastContactMs = this.#o.nowMs();
+    const startMs = this.#o.nowMs();
+    node.lastContactMs = startMs;
     const rpcHeader = node.self.header;
     rpc.respond(
       new AppendEntriesResponse({ rpcHeader, term, lastLog: lastIndex, success: true }),
       null,
     );
+    this.#answered(request, startMs);
     return true;
+  }
+
+  #answered(request: RPCRequest, startMs: number): void {
+    if (request instanceof AppendEntriesRequest) {
+      this.#telemetry.took('raft.rpc.appendEntries', startMs);
+      if (isHeartbeat(request)) this.#telemetry.took('raft.rpc.processHeartbeat', startMs);
+    } else if (request instanceof InstallSnapshotRequest) {
+      this.#telemetry.took('raft.rpc.installSnapshot', startMs);
+    } else if (!(request instanceof TimeoutNowRequest)) {
+      this.#telemetry.took('raft.rpc.requestVote', startMs);
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import { asError } from '../errors.ts';
 import type { EntryFuture } from '../future.ts';
 import type { LogType } from '../log.ts';
 import type { Performer } from './effects.ts';
+import type { Saturation } from './saturation.ts';
 import { type Guest, WaitingRoom } from './waiting-room.ts';
 
 /** A proposal together with whoever made it. */
@@ -77,6 +78,8 @@ export interface MainLaneOptions {
   /** False when whoever holds the ticket has given up. */
   readonly isAwaited: (ticket: Ticket) => boolean;
   readonly onFatal: (error: Error) => void;
+  /** Is told when the lane is busy; a lane that waits for its disk is. */
+  readonly saturation: Saturation;
 }
 
 /**
@@ -97,11 +100,18 @@ export class MainLane {
   #roomWaiters: (() => void)[] = [];
   /** Proposals that are between the waiting room and the ledger. */
   #inHand: readonly Proposal[] = [];
+  #stepStartedMs = 0;
 
   constructor(options: MainLaneOptions) {
     this.#o = options;
     this.#proposals = new WaitingRoom(options.clock);
     this.#changes = new WaitingRoom(options.clock);
+    options.saturation.sleeping();
+  }
+
+  /** When what is performed at the moment was stepped. */
+  get stepStartedMs(): number {
+    return this.#stepStartedMs;
   }
 
   /** Queues an input behind all others. */
@@ -184,6 +194,7 @@ export class MainLane {
       return;
     }
     this.#busy = true;
+    this.#o.saturation.working();
     try {
       while (!this.#stopped) {
         const out = this.#stepNext();
@@ -227,6 +238,7 @@ export class MainLane {
 
   #becomeIdle(): void {
     this.#busy = false;
+    this.#o.saturation.sleeping();
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 
@@ -271,6 +283,7 @@ export class MainLane {
         return clock.wallTime();
       },
     };
+    this.#stepStartedMs = now.ms;
     stepMain(node, input, now, out);
   }
 

@@ -1,4 +1,4 @@
-import { Channel, overrideNotify } from '../../internal/channel.ts';
+import type { Channel } from '../../internal/channel.ts';
 import type { Clock } from '../../internal/clock.ts';
 import { clockOf, randomOf } from '../config.ts';
 import { formatServers } from '../configuration.ts';
@@ -6,7 +6,7 @@ import { stepMain } from '../core/core.ts';
 import { Effects } from '../core/effect.ts';
 import type { MainInput, PeerInput } from '../core/input.ts';
 import { lastIndexOf, type NodeState, newNodeState } from '../core/node.ts';
-import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
+import { asError, ErrRaftShutdown } from '../errors.ts';
 import { type Logger, silentLogger } from '../logger.ts';
 import type { ObservationData } from '../observation.ts';
 import { RaftState } from '../state.ts';
@@ -16,6 +16,7 @@ import { Entries } from './entries.ts';
 import { FsmLoop } from './fsm-loop.ts';
 import { Inbound } from './inbound.ts';
 import { PeerLanes, type Published, published } from './lanes.ts';
+import { LeadershipNews } from './leadership-news.ts';
 import { InFlightEntries, Ledger } from './ledger.ts';
 import { MainLane } from './main-lane.ts';
 import { NodeTimers } from './node-timers.ts';
@@ -23,10 +24,12 @@ import { Observers } from './observers.ts';
 import { Outbound } from './outbound.ts';
 import { PeerSenders } from './peer-sender.ts';
 import { coreConfigOf, diskLimitMs, type Parts, selfOf, silenceLimitMs } from './self.ts';
+import { untilEnded } from './shutdown.ts';
 import { type SnapshotConfiguration, SnapshotLoop } from './snapshot-loop.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
 import { readInitialState } from './startup.ts';
 import { StoreWriter } from './store-writer.ts';
+import { startTelemetry, type Telemetry } from './telemetry.ts';
 import { UserRestores } from './user-restore.ts';
 
 /** Entries and bytes that a leader may have in flight before proposals have to wait (rule 14). */
@@ -41,9 +44,9 @@ export class NodeRunner {
   readonly clock: Clock;
   readonly log: Logger;
   readonly node: NodeState;
+  readonly telemetry: Telemetry;
   readonly ledger = new Ledger();
   readonly observers = new Observers();
-  readonly leaderCh = new Channel<boolean>(1);
   readonly main: MainLane;
   readonly fsm: FsmLoop;
   readonly snapshots: SnapshotLoop;
@@ -56,18 +59,21 @@ export class NodeRunner {
   readonly #performer: Performer;
   readonly #lanes: PeerLanes;
   readonly #timers: NodeTimers;
+  readonly #news: LeadershipNews;
   readonly #owner: () => unknown;
   #published: Published;
   #stopped = false;
   #fatal: Error | null = null;
   #stopping: Promise<void> | null = null;
-  #notified: Promise<void> = Promise.resolve();
 
-  private constructor(parts: Parts, node: NodeState, owner: () => unknown) {
+  private constructor(parts: Parts, node: NodeState, telemetry: Telemetry, owner: () => unknown) {
     this.parts = parts;
+    this.telemetry = telemetry;
     this.node = node;
     this.#owner = owner;
     this.clock = clockOf(parts.config);
+    const { notifyCh } = parts.config;
+    this.#news = new LeadershipNews({ notifyCh, logs: parts.logs, clock: this.clock, telemetry });
     this.log = node.log;
     this.#published = published(node);
     this.#timers = new NodeTimers(this.clock, this.post, this.#stepPeer);
@@ -78,6 +84,7 @@ export class NodeRunner {
       node.terms.lastIndex,
       diskLimitMs(parts.config),
       this.fail,
+      telemetry,
     );
     this.fsm = this.#newFsmLoop();
     const copying = {
@@ -99,6 +106,7 @@ export class NodeRunner {
       hasRoom: () => this.#hasRoom(),
       takeRing: (timer) => this.#timers.takeRing(timer),
       isAwaited: (ticket) => this.ledger.has(ticket),
+      saturation: telemetry.mainThreadSaturation,
       onFatal: this.fail,
     });
     this.snapshots = this.#newSnapshotLoop();
@@ -114,7 +122,8 @@ export class NodeRunner {
       log.warn({}, 'pre-vote is disabled because it is not supported by the Transport');
     }
     const restoreSnapshot = !config.noSnapshotRestoreOnStart;
-    const initial = await readInitialState({ ...parts, self, log, restoreSnapshot });
+    const telemetry = startTelemetry(parts);
+    const initial = await readInitialState({ ...parts, self, log, restoreSnapshot, telemetry });
     const { latest, latestIndex } = initial.configurations;
     log.info(
       { index: latestIndex, servers: formatServers(latest.servers) },
@@ -122,7 +131,7 @@ export class NodeRunner {
     );
     const coreConfig = coreConfigOf(config, preVote);
     const node = newNodeState(self, coreConfig, randomOf(config), log, initial);
-    const runner = new NodeRunner(parts, node, owner);
+    const runner = new NodeRunner(parts, node, telemetry, owner);
     runner.#listen();
     return runner;
   }
@@ -130,6 +139,11 @@ export class NodeRunner {
   /** What users and fast lanes may see. */
   get published(): Published {
     return this.#published;
+  }
+
+  /** The newest word on whether this node leads. */
+  get leaderCh(): Channel<boolean> {
+    return this.#news.leaderCh;
   }
 
   /** Why the node stopped by itself. */
@@ -179,6 +193,8 @@ export class NodeRunner {
       post: this.post,
       untilRoom: () => this.main.untilRoom(),
       isStopped: this.#isStopped,
+      stepStartedMs: () => this.main.stepStartedMs,
+      telemetry: this.telemetry,
     });
     trans.setHeartbeatHandler((rpc) => inbound.take(rpc));
     inbound.run(trans.consumer()).catch((error: unknown) => this.fail(asError(error)));
@@ -207,6 +223,7 @@ export class NodeRunner {
       maxBatch: this.parts.config.maxAppendEntries,
       appliedIndex: this.node.lastApplied,
       onProgress: () => this.main.wake(),
+      telemetry: this.telemetry,
       onFatal: this.fail,
     });
   }
@@ -219,6 +236,7 @@ export class NodeRunner {
       snaps: this.parts.snaps,
       nowMs: this.#nowMs,
       step: this.#stepPeer,
+      telemetry: this.telemetry,
       isStopped: this.#isStopped,
       onFatal: this.fail,
     });
@@ -233,7 +251,8 @@ export class NodeRunner {
       ledger: this.ledger,
       fsm: this.fsm,
       peers: this.#peers,
-      outbound: new Outbound(this.parts.trans, this.node.self, this.post),
+      outbound: new Outbound(this.parts.trans, this.node.self, this.post, this.telemetry),
+      telemetry: this.telemetry,
       receiver: this.#receiver,
       restores: this.restores,
       now: () => ({ ms: this.#nowMs(), wall: this.clock.wallTime() }),
@@ -244,7 +263,7 @@ export class NodeRunner {
         this.#published = published(this.node);
       },
       observe: (data) => this.#observe(data),
-      leadershipChanged: (isLeader) => this.#leadershipChanged(isLeader),
+      leadershipChanged: (isLeader) => this.#news.changed(isLeader),
       shutdownSelf: () => this.#stopWhenApplied(),
       fatal: this.fail,
       isStopped: this.#isStopped,
@@ -257,6 +276,7 @@ export class NodeRunner {
       clock: this.clock,
       random: this.node.random,
       log: this.log,
+      telemetry: this.telemetry,
       fsm: this.fsm,
       snaps,
       trans,
@@ -306,14 +326,6 @@ export class NodeRunner {
     return this.observers.notify({ raft: this.#owner(), data });
   }
 
-  /** The channel keeps the newest word; `notifyCh` gets every one, and never holds the node up. */
-  #leadershipChanged(isLeader: boolean): void {
-    overrideNotify(this.leaderCh, isLeader);
-    const { notifyCh } = this.parts.config;
-    if (notifyCh === undefined) return;
-    this.#notified = this.#notified.then(() => notifyCh.send(isLeader)).catch(() => {});
-  }
-
   #stopSoon(): void {
     this.shutdown().catch((error: unknown) => {
       this.#attempt(() => this.log.error({ error: asError(error) }, 'shutdown did not end well'));
@@ -349,6 +361,7 @@ export class NodeRunner {
     const reason = this.#fatal ?? ErrRaftShutdown;
     this.#writer.close(reason);
     this.#timers.close();
+    this.#news.close();
     if (this.#fatal !== null) this.#inFlight.failAfter(0, this.#fatal);
     this.restores.stop(reason);
     this.#attempt(() => this.#stepShutdown());
@@ -365,7 +378,7 @@ export class NodeRunner {
     this.#attempt(() => this.ledger.failAll(reason));
     this.#inFlight.failAfter(0, reason);
     if (supportsClose(trans)) ends.set('the transport', (async () => trans.close())());
-    await this.#untilEnded(ends);
+    await untilEnded(this.clock, ends, SHUTDOWN_LIMIT_MS);
   }
 
   #stepShutdown(): void {
@@ -373,25 +386,5 @@ export class NodeRunner {
     const now = { ms: this.#nowMs(), wall: this.clock.wallTime() };
     stepMain(this.node, { kind: 'shutdown' }, now, out);
     this.#performer.performNow(out);
-  }
-
-  /** Waits for all, but not for ever: what is still under way at the limit is named. */
-  async #untilEnded(ends: Map<string, Promise<unknown>>): Promise<void> {
-    let limit = { cancel(): void {} };
-    const late = new Promise<never>((_, reject) => {
-      limit = this.clock.setTimer(SHUTDOWN_LIMIT_MS, () => {
-        const text = `${[...ends.keys()].join(', ')} did not end within ${SHUTDOWN_LIMIT_MS} ms`;
-        reject(new RaftError('ERR_SHUTDOWN_INCOMPLETE', text));
-      });
-    });
-    const all = [...ends].map(async ([what, end]) => {
-      await end;
-      ends.delete(what);
-    });
-    try {
-      await Promise.race([Promise.all(all), late]);
-    } finally {
-      limit.cancel();
-    }
   }
 }

@@ -5,6 +5,7 @@ import { RaftError } from '../errors.ts';
 import { TimeoutNowRequest } from '../messages.ts';
 import { supportsPreVote, type Transport } from '../transport.ts';
 import { outcomeOf } from './outcome.ts';
+import type { Telemetry } from './telemetry.ts';
 
 /**
  * Sends the requests of elections and transfers; the answers come back as inputs of the main lane.
@@ -13,11 +14,18 @@ export class Outbound {
   readonly #trans: Transport;
   readonly #self: Self;
   readonly #post: (input: MainInput) => void;
+  readonly #telemetry: Telemetry;
 
-  constructor(trans: Transport, self: Self, post: (input: MainInput) => void) {
+  constructor(
+    trans: Transport,
+    self: Self,
+    post: (input: MainInput) => void,
+    telemetry: Telemetry,
+  ) {
     this.#trans = trans;
     this.#self = self;
     this.#post = post;
+    this.#telemetry = telemetry;
   }
 
   async requestVote({
@@ -25,7 +33,9 @@ export class Outbound {
     to,
     request,
   }: Extract<StartedEffect, { kind: 'sendVote' }>): Promise<void> {
+    const startMs = this.#telemetry.nowMs();
     const outcome = await outcomeOf(() => this.#trans.requestVote(to.id, to.address, request));
+    this.#telemetry.took('raft.candidate.electSelf', startMs);
     this.#post({ kind: 'voteReply', candidacy, from: to.id, outcome });
   }
 
@@ -35,10 +45,12 @@ export class Outbound {
     request,
   }: Extract<StartedEffect, { kind: 'sendPreVote' }>): Promise<void> {
     const trans = this.#trans;
+    const startMs = this.#telemetry.nowMs();
     const outcome = await outcomeOf(async () => {
       if (supportsPreVote(trans)) return trans.requestPreVote(to.id, to.address, request);
       throw new RaftError('ERR_NO_PRE_VOTE', 'the transport cannot ask for pre-votes');
     });
+    this.#telemetry.took('raft.candidate.preElectSelf', startMs);
     this.#post({ kind: 'preVoteReply', candidacy, from: to.id, outcome });
   }
 

@@ -19,6 +19,7 @@ import type { SnapshotStore } from '../snapshot.ts';
 import type { AppendPipeline, Transport } from '../transport.ts';
 import type { Entries } from './entries.ts';
 import { outcomeOf } from './outcome.ts';
+import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 type SendAppend = Extract<StartedEffect, { kind: 'sendAppend' }>;
 type SendSnapshot = Extract<StartedEffect, { kind: 'sendSnapshot' }>;
@@ -46,6 +47,7 @@ export interface PeerSendersOptions {
   readonly step: (input: PeerInput) => void;
   readonly isStopped: () => boolean;
   readonly onFatal: (error: Error) => void;
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -54,10 +56,12 @@ export interface PeerSendersOptions {
  */
 export class PeerSenders {
   readonly #o: PeerSendersOptions;
+  readonly #telemetry: Telemetry;
   readonly #pipelines = new Map<Progress, OpenPipeline>();
 
   constructor(options: PeerSendersOptions) {
     this.#o = options;
+    this.#telemetry = options.telemetry ?? silentTelemetry();
   }
 
   /** Sends a heartbeat on its own connection. */
@@ -65,9 +69,12 @@ export class PeerSenders {
     const { leadership, peer, round, request } = effect;
     const sentAtMs = this.#o.nowMs();
     const { id, address } = peer.server;
-    void outcomeOf(() => this.#o.trans.appendEntries(id, address, request)).then((outcome) =>
-      this.#step({ kind: 'heartbeatReply', leadership, peer, round, sentAtMs, outcome }),
-    );
+    void outcomeOf(() => this.#o.trans.appendEntries(id, address, request)).then((outcome) => {
+      if (outcome.reply !== undefined) {
+        this.#telemetry.peer(id).heartbeat(this.#o.nowMs() - sentAtMs);
+      }
+      this.#step({ kind: 'heartbeatReply', leadership, peer, round, sentAtMs, outcome });
+    });
   }
 
   /** Reads the entries and sends them. */
@@ -231,7 +238,10 @@ export class PeerSenders {
     const count = request.entries?.length ?? 0;
     const sentAtMs = this.#o.nowMs();
     this.#step({ kind: 'appendSent', leadership, peer, epoch, count });
-    return (outcome) =>
+    return (outcome) => {
+      if (outcome.reply !== undefined) {
+        this.#telemetry.peer(peer.server.id).appended(this.#o.nowMs() - sentAtMs, count);
+      }
       this.#step({
         kind: 'appendReply',
         leadership,
@@ -244,6 +254,7 @@ export class PeerSenders {
         sentAtMs,
         outcome,
       });
+    };
   }
 
   async #sendSnapshot(effect: SendSnapshot): Promise<void> {
@@ -287,7 +298,10 @@ export class PeerSenders {
       });
       const { id, address } = peer.server;
       node.log.info({ peer: id, id: meta.id, size: meta.size }, 'installing snapshot on');
-      answered({ reply: await trans.installSnapshot(id, address, request, reader) });
+      const startMs = this.#o.nowMs();
+      const reply = await trans.installSnapshot(id, address, request, reader);
+      this.#telemetry.peer(id).snapshotInstalled(this.#o.nowMs() - startMs);
+      answered({ reply });
     } catch (error) {
       answered({ error: asError(error) });
     } finally {

@@ -13,6 +13,7 @@ import {
 } from '../snapshot.ts';
 import type { Transport } from '../transport.ts';
 import type { Capture, FsmLoop } from './fsm-loop.ts';
+import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 /** The membership that a snapshot is stamped with. */
 export interface SnapshotConfiguration {
@@ -35,6 +36,7 @@ export interface SnapshotLoopOptions {
   readonly configuration: () => Promise<SnapshotConfiguration>;
   /** A snapshot was written: the main lane may forget the head of the log. */
   readonly onTaken: (index: number, term: number) => void;
+  readonly telemetry?: Telemetry;
 }
 
 /** The future of a snapshot that a user asked for. */
@@ -60,6 +62,7 @@ export class TakenSnapshot extends SettableFuture<void> implements SnapshotFutur
  */
 export class SnapshotLoop {
   readonly #o: SnapshotLoopOptions;
+  readonly #telemetry: Telemetry;
   #timer: TimerHandle | null = null;
   #tail: Promise<void> = Promise.resolve();
   readonly #asked = new Set<TakenSnapshot>();
@@ -67,6 +70,7 @@ export class SnapshotLoop {
 
   constructor(options: SnapshotLoopOptions) {
     this.#o = options;
+    this.#telemetry = options.telemetry ?? silentTelemetry();
   }
 
   start(): void {
@@ -127,11 +131,16 @@ export class SnapshotLoop {
 
   async #takeSnapshot(): Promise<string> {
     if (this.#stopped) throw ErrRaftShutdown;
-    const capture = await this.#o.fsm.capture();
+    const startMs = this.#telemetry.nowMs();
     try {
-      return await this.#persist(capture);
+      const capture = await this.#o.fsm.capture();
+      try {
+        return await this.#persist(capture);
+      } finally {
+        capture.snapshot.release();
+      }
     } finally {
-      capture.snapshot.release();
+      this.#telemetry.took('raft.snapshot.takeSnapshot', startMs);
     }
   }
 
@@ -146,9 +155,11 @@ export class SnapshotLoop {
       );
     }
     log.info({ index }, 'starting snapshot up to');
+    const startMs = this.#telemetry.nowMs();
     const sink = await step('failed to create snapshot', () =>
       snaps.create(SnapshotVersionMax, index, term, configuration, configurationIndex, trans),
     );
+    this.#telemetry.took('raft.snapshot.create', startMs);
     await this.#write(sink, () => snapshot.persist(sink));
     this.#o.onTaken(index, term);
     log.info({ index }, 'snapshot complete up to');
@@ -157,7 +168,9 @@ export class SnapshotLoop {
 
   async #write(sink: SnapshotSink, persist: () => unknown): Promise<void> {
     try {
+      const startMs = this.#telemetry.nowMs();
       await step('failed to persist snapshot', persist);
+      this.#telemetry.took('raft.snapshot.persist', startMs);
       if (this.#stopped) throw ErrRaftShutdown;
       await step('failed to close snapshot', () => sink.close());
     } catch (error) {

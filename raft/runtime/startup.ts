@@ -18,6 +18,7 @@ import {
 } from '../stable.ts';
 import { restoreFsm } from './fsm-loop.ts';
 import { readTermIndex } from './read-term-index.ts';
+import type { Telemetry } from './telemetry.ts';
 
 /** What a node is started from. */
 export interface Sources {
@@ -29,6 +30,7 @@ export interface Sources {
   readonly log: Logger;
   /** False for an FSM that keeps its own state. */
   readonly restoreSnapshot: boolean;
+  readonly telemetry?: Telemetry;
 }
 
 /** Entries read at a time when looking for configurations. */
@@ -134,7 +136,7 @@ async function restoreNewestSnapshot(sources: Sources): Promise<SnapshotMeta | n
     try {
       const opened = await snaps.open(meta.id);
       log.info(fields, 'starting restore from snapshot');
-      await restoreFsm(fsm, opened);
+      await restoreFsm(fsm, opened, sources.telemetry);
       log.info(fields, 'restored from snapshot');
       return meta;
     } catch (error) {

@@ -11,6 +11,7 @@ import {
   type StableStore,
 } from '../stable.ts';
 import { sizeOf } from './entries.ts';
+import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 /** A write that waits for its turn. */
 interface Job {
@@ -42,6 +43,7 @@ export class StoreWriter {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #onFailure: (error: Error) => void;
+  readonly #telemetry: Telemetry;
   readonly #queue = new RingBuffer<Job>();
   #active: Job | null = null;
   #activeSinceMs = 0;
@@ -50,6 +52,7 @@ export class StoreWriter {
   #durableIndex: number;
   #pendingBytes = 0;
   #compactTo = 0;
+  #compactSinceMs = 0;
   #compactedLast = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -63,12 +66,14 @@ export class StoreWriter {
     durableIndex: number,
     limitMs: number,
     onFailure: (error: Error) => void,
+    telemetry = silentTelemetry(),
   ) {
     this.#stores = stores;
     this.#clock = clock;
     this.#durableIndex = durableIndex;
     this.#limitMs = limitMs;
     this.#onFailure = onFailure;
+    this.#telemetry = telemetry;
   }
 
   /** The log is on the disk up to here. */
@@ -152,9 +157,11 @@ export class StoreWriter {
   dropLog(): Promise<void> {
     const { logs } = this.#stores;
     return this.#run('dropLog', async () => {
+      const startMs = this.#telemetry.nowMs();
       this.#compactTo = 0;
       await this.#deleteTail(await logs.firstIndex());
       this.#durableIndex = 0;
+      this.#telemetry.took('raft.removeOldLogs', startMs);
     });
   }
 
@@ -186,6 +193,7 @@ export class StoreWriter {
 
   /** The head up to `upTo` may go. It goes in ascending chunks between other writes (rule 12). */
   compact(upTo: number): void {
+    if (this.#compactTo === 0) this.#compactSinceMs = this.#telemetry.nowMs();
     this.#compactTo = Math.max(this.#compactTo, upTo);
     this.#next();
   }
@@ -278,6 +286,7 @@ export class StoreWriter {
       if (first > 0 && end >= first) await logs.deleteRange(first, end);
       if ((first === 0 || end >= upTo || end < first) && this.#compactTo === upTo) {
         this.#compactTo = 0;
+        this.#telemetry.took('raft.compactLogs', this.#compactSinceMs);
       }
     };
     return { what: 'compactLog', entries: null, perform, done: [], failed: [] };

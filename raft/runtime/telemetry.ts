@@ -1,4 +1,5 @@
 import { RingBuffer } from '../../internal/ring-buffer.ts';
+import { clockOf } from '../config.ts';
 import type { ServerID } from '../configuration.ts';
 import type { Note } from '../core/effect.ts';
 import {
@@ -12,10 +13,20 @@ import {
   type MetricName,
   type Recorder,
   silentMeter,
+  supportsMeter,
 } from '../metrics.ts';
+import { SATURATION_INTERVAL_MS, Saturation } from './saturation.ts';
+import type { Parts } from './self.ts';
 
 /** What a node itself measures; the transport and the stores measure the rest. */
 export type NodeMetric = Exclude<MetricName, `raft.net.${string}` | `raft.boltdb.${string}`>;
+
+/** A metric of a node that is measured in milliseconds and has no label. */
+export type NodeTimer = {
+  [N in NodeMetric]: (typeof METRICS)[N] extends { unit: 'ms'; kind: 'histogram'; label?: never }
+    ? N
+    : never;
+}[NodeMetric];
 
 function isNodeMetric(name: string): name is NodeMetric {
   return name in METRICS && !name.startsWith('raft.net.') && !name.startsWith('raft.boltdb.');
@@ -88,6 +99,8 @@ export class Telemetry {
   readonly instruments: Instruments<NodeMetric>;
   /** The moment, for the two ends of a duration. */
   readonly nowMs: () => number;
+  readonly mainThreadSaturation: Saturation;
+  readonly fsmThreadSaturation: Saturation;
   readonly #legacyMeter: Meter | null;
   readonly #peers = new Map<ServerID, PeerTelemetry>();
   readonly #dispatched = new RingBuffer<Dispatched>();
@@ -97,6 +110,8 @@ export class Telemetry {
     this.instruments = instrumentsOf(meter, names);
     this.nowMs = nowMs;
     this.#legacyMeter = noLegacy ? null : meter;
+    this.mainThreadSaturation = this.#newSaturation('raft.thread.main.saturation');
+    this.fsmThreadSaturation = this.#newSaturation('raft.thread.fsm.saturation');
   }
 
   /** What only the rules know. */
@@ -116,6 +131,11 @@ export class Telemetry {
     return peer;
   }
 
+  /** What took from `startMs` until now. */
+  took(name: NodeTimer, startMs: number): void {
+    this.instruments[name].record(this.nowMs() - startMs);
+  }
+
   /** A leader gave these entries their place in the log. */
   dispatched(firstIndex: number, lastIndex: number, atMs: number): void {
     this.instruments['raft.leader.dispatchNumLogs'].record(lastIndex - firstIndex + 1);
@@ -132,14 +152,19 @@ export class Telemetry {
    * dispatched some of it measures the commit, anybody else that it followed one.
    */
   handedOver(upTo: number, startMs: number): void {
-    const nowMs = this.nowMs();
     const committed = this.#committed(upTo, startMs);
     if (committed === 0) {
-      this.instruments['raft.rpc.appendEntries.processLogs'].record(nowMs - startMs);
+      this.took('raft.rpc.appendEntries.processLogs', startMs);
       return;
     }
-    this.instruments['raft.fsm.enqueue'].record(nowMs - startMs);
+    this.took('raft.fsm.enqueue', startMs);
     this.instruments['raft.commitNumLogs'].record(committed);
+  }
+
+  #newSaturation(name: 'raft.thread.main.saturation' | 'raft.thread.fsm.saturation'): Saturation {
+    const { [name]: instrument } = this.instruments;
+    const report = (share: number): void => instrument.record(share);
+    return new Saturation(SATURATION_INTERVAL_MS, this.nowMs, report);
   }
 
   #committed(upTo: number, nowMs: number): number {
@@ -161,9 +186,18 @@ export class Telemetry {
   }
 }
 
-/** Measures nothing. */
-export const silentTelemetry = new Telemetry({
-  meter: silentMeter,
-  noLegacy: true,
-  nowMs: () => 0,
-});
+/** The telemetry of a node, whose parts get its meter too when they measure something. */
+export function startTelemetry({ config, logs, stable, trans }: Parts): Telemetry {
+  const meter = config.meter ?? silentMeter;
+  const clock = clockOf(config);
+  for (const part of new Set<unknown>([logs, stable, trans])) {
+    if (supportsMeter(part)) part.useMeter(meter);
+  }
+  const nowMs = (): number => clock.monotonicMs();
+  return new Telemetry({ meter, noLegacy: config.noLegacyTelemetry, nowMs });
+}
+
+/** One that measures nothing, for a part that works without its node. */
+export function silentTelemetry(): Telemetry {
+  return new Telemetry({ meter: silentMeter, noLegacy: true, nowMs: () => 0 });
+}

@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/runtime/effects.ts',
-        find: 'return writer.appendAndWait(batch);',
+        find: 'return this.#stored(writer.appendAndWait(batch));',
         replace: 'void writer.appendAndWait(batch).catch(() => {}); return undefined;',
       },
       {
