@@ -55,7 +55,13 @@ function bytesOf(line: Record<string, unknown>): Uint8Array | undefined {
   return undefined;
 }
 
-function changeOf(text: string, where: string): SetCommand | DeleteCommand {
+/**
+ * Reads one line of NDJSON.
+ *
+ * @param where what an error calls the line
+ * @throws HttpError 400 saying what was expected
+ */
+export function parseChange(text: string, where: string): SetCommand | DeleteCommand {
   const expected = `${where}: ${EXPECTED}`;
   const line = objectOf(text, expected);
   const { op, key } = line;
@@ -82,7 +88,7 @@ export function parseBatch(body: Uint8Array): (SetCommand | DeleteCommand)[] {
     if (changes.length === limits.batchLines) {
       throw badRequest(`expected at most ${limits.batchLines} lines in a batch, got more`);
     }
-    changes.push(changeOf(text, `line ${at + 1}`));
+    changes.push(parseChange(text, `line ${at + 1}`));
   }
   if (changes.length === 0) throw badRequest('expected at least one line in a batch, got none');
   return changes;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
+import { type LineSource, streamLines } from './stream-client.ts';
 
 const RETRY_MS = 20;
 const ANSWER_LIMIT_MS = 3000;
@@ -88,6 +89,27 @@ export class KvClient {
    */
   async put(key: string, value: Uint8Array | string, signal?: AbortSignal): Promise<void> {
     await this.#insist('PUT', `/kv/${encodeURIComponent(key)}`, value, 200, signal);
+  }
+
+  /**
+   * Writes all lines of `source`, each a change of its own, over one connection to the leader. When
+   * the stream breaks, it goes on with the first line that was not acknowledged.
+   *
+   * @param window how many lines may wait for their acknowledgement
+   * @throws UnexpectedAnswer when a node refuses a line
+   */
+  async writeLines(source: LineSource, window: number, signal: AbortSignal): Promise<void> {
+    const answerLimitMs = this.#answerLimitMs;
+    for (;;) {
+      signal.throwIfAborted();
+      const origin = this.#leader;
+      const end = await streamLines(origin, source, { window, answerLimitMs, signal });
+      const { status, error, location } = end;
+      if (status === 200) return;
+      if (location !== undefined) await this.#follow(origin, new URL(location).origin);
+      else if (status === 503) await this.#tryAnother(origin);
+      else throw new UnexpectedAnswer(`POST ${origin}/stream: ${status} ${error}`);
+    }
   }
 
   /** One linear read, wherever the leader is; `undefined` when there is no such key. */

@@ -3,6 +3,7 @@ import { addAdminRoutes } from './admin-routes.ts';
 import { HttpError, sendError } from './http-errors.ts';
 import { addKvRoutes } from './kv-routes.ts';
 import type { Service } from './service.ts';
+import { addStreamRoute } from './stream-route.ts';
 
 /** A key of 512 bytes, each written as %XX, and room for a longer one to get its 400. */
 const MAX_PARAMETER_LENGTH = 8 * 1024;
@@ -13,14 +14,15 @@ const routes: readonly { readonly path: RegExp; readonly allow: string }[] = [
   { path: /^\/status$/, allow: 'GET, HEAD' },
   { path: /^\/members$/, allow: 'POST' },
   { path: /^\/members\/[^/]+$/, allow: 'DELETE' },
-  { path: /^\/(snapshot|leadership-transfer)$/, allow: 'POST' },
+  { path: /^\/(stream|snapshot|leadership-transfer)$/, allow: 'POST' },
 ];
 
 function refuseUnknown(request: FastifyRequest, reply: FastifyReply): void {
   const [path = ''] = request.url.split('?', 1);
   const route = routes.find((known) => known.path.test(path));
   if (route === undefined) {
-    const expected = 'expected /kv, /kv/KEY, /status, /members, /snapshot or /leadership-transfer';
+    const expected =
+      'expected /kv, /kv/KEY, /stream, /status, /members, /snapshot or /leadership-transfer';
     sendError(new HttpError(404, `${expected}, got ${path}`), request, reply);
     return;
   }
@@ -42,6 +44,7 @@ export function newHttpServer(service: Service): FastifyInstance {
   app.setErrorHandler(sendError);
   app.setNotFoundHandler(refuseUnknown);
   addKvRoutes(app, service);
+  addStreamRoute(app, service);
   addAdminRoutes(app, service);
   return app;
 }

@@ -1,5 +1,6 @@
 import type { KvClient } from './client.ts';
 import { ClusterError } from './cluster.ts';
+import type { LineSource } from './stream-client.ts';
 
 /** A record to be stored. */
 export interface KvRecord {
@@ -21,16 +22,14 @@ interface Waiter {
 export class Load {
   readonly records: readonly KvRecord[];
   readonly #client: KvClient;
-  readonly #acknowledged: Uint8Array;
   #count = 0;
-  #next = 0;
+  #sent = 0;
   #waiters: Waiter[] = [];
   #elapsedMs = 0;
 
   constructor(client: KvClient, records: readonly KvRecord[]) {
     this.#client = client;
     this.records = records;
-    this.#acknowledged = new Uint8Array(records.length);
   }
 
   /** Number of records that were acknowledged. */
@@ -43,9 +42,9 @@ export class Load {
     return this.#elapsedMs;
   }
 
-  /** The records that were acknowledged. */
-  get acknowledged(): KvRecord[] {
-    return this.records.filter((_record, at) => this.#acknowledged[at] === 1);
+  /** The records that were acknowledged: acknowledgements come in the order of the records. */
+  get acknowledged(): readonly KvRecord[] {
+    return this.records.slice(0, this.#count);
   }
 
   /** Resolves when so many records were acknowledged. */
@@ -55,7 +54,8 @@ export class Load {
   }
 
   /**
-   * Writes everything, {@link IN_FLIGHT} records at a time.
+   * Writes everything, {@link IN_FLIGHT} records at a time. A record whose fate is not known is
+   * sent again, which does no harm: it stores the same value under the same key.
    *
    * @throws when `signal` says so, or when nothing is acknowledged for a minute
    */
@@ -71,25 +71,29 @@ export class Load {
     }, STALL_LIMIT_MS);
     try {
       const either = AbortSignal.any([signal, stalled.signal]);
-      await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#work(either)));
+      await this.#client.writeLines(this.#lines, IN_FLIGHT, either);
     } finally {
       clearInterval(watchdog);
     }
     this.#elapsedMs = performance.now() - startMs;
   }
 
-  async #work(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const at = this.#next;
-      const record = this.records[at];
-      if (record === undefined) return;
-      this.#next += 1;
-      await this.#client.put(record.key, record.value, signal);
-      this.#acknowledged[at] = 1;
-      this.#count += 1;
+  readonly #lines: LineSource = {
+    rewind: () => {
+      this.#sent = this.#count;
+    },
+    next: () => {
+      const record = this.records[this.#sent];
+      if (record === undefined) return undefined;
+      this.#sent += 1;
+      const { key, value } = record;
+      return JSON.stringify({ op: 'set', key, base64: Buffer.from(value).toString('base64') });
+    },
+    acknowledged: (count) => {
+      this.#count += count;
       this.#wake();
-    }
-  }
+    },
+  };
 
   #wake(): void {
     if (!this.#waiters.some(({ count }) => count <= this.#count)) return;

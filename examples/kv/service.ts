@@ -3,7 +3,7 @@ import {
   ErrLeadershipTransferInProgress,
   ErrNotLeader,
 } from '../../raft/errors.ts';
-import type { ApplyOutcome, Future } from '../../raft/future.ts';
+import type { ApplyFuture, ApplyOutcome, Future } from '../../raft/future.ts';
 import type { RaftNode } from '../../raft/node.ts';
 import { type Command, encodeCommand } from './commands.ts';
 import { type Applied, isApplied, type KvFsm } from './fsm.ts';
@@ -99,9 +99,17 @@ export async function asLeader<T>(
   throw refusal(service, url, error, notAppended.has(error) ? 'not-applied' : 'unknown');
 }
 
-/** Proposes a command and waits until it is applied here. */
-export async function propose(service: Service, url: string, command: Command): Promise<Proposed> {
-  const future = service.raft.apply(encodeCommand(command), service.enqueueTimeoutMs);
+/** Hands a command to the node; {@link applied} waits for it. */
+export function submit(service: Service, command: Command): ApplyFuture {
+  return service.raft.apply(encodeCommand(command), service.enqueueTimeoutMs);
+}
+
+/** Waits until a command that was handed in is applied here. */
+export async function applied(
+  service: Service,
+  url: string,
+  future: ApplyFuture,
+): Promise<Proposed> {
   const error = await errorWithin(future, service.requestTimeoutMs);
   if (error === late) {
     throw unavailable(`not applied within ${service.requestTimeoutMs} ms`, 'unknown');
@@ -112,4 +120,9 @@ export async function propose(service: Service, url: string, command: Command): 
   const response = future.response();
   if (!isApplied(response)) throw new HttpError(500, `the store refused: ${String(response)}`);
   return { index: future.index(), existed: response.existed };
+}
+
+/** Proposes a command and waits until it is applied here. */
+export function propose(service: Service, url: string, command: Command): Promise<Proposed> {
+  return applied(service, url, submit(service, command));
 }
