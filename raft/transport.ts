@@ -234,7 +234,10 @@ export interface AppendPipeline {
 
 /** One request of a pipeline. Go: `AppendFuture`. */
 export interface AppendFuture {
-  /** Waits for the reply; `null` when it came, else why not. Never rejects. */
+  /**
+   * Waits for the reply; `null` when it came, else why not. Never rejects. The future itself cannot
+   * be awaited, or a promise of it would wait for the reply. Go: `AppendFuture.Error`.
+   */
   error(): Promise<Error | null>;
   /** When the request was sent. Go: `AppendFuture.Start`. */
   start(): Date;

@@ -14,6 +14,7 @@ import type { Transport } from '../raft/transport.ts';
  * up: only for tests and for logs that are never compacted. Go: `DiscardSnapshotStore`.
  */
 export class DiscardSnapshotStore implements SnapshotStore {
+  /** A sink that keeps nothing; the arguments do not matter. Go: `DiscardSnapshotStore.Create`. */
   create(
     _version: SnapshotVersion,
     _index: number,
@@ -25,12 +26,14 @@ export class DiscardSnapshotStore implements SnapshotStore {
     return new DiscardSnapshotSink();
   }
 
-  /** Always empty. */
+  /** Always empty. Go: `DiscardSnapshotStore.List`. */
   list(): SnapshotMeta[] {
     return [];
   }
 
-  /** Always throws a `RaftError` (`ERR_SNAPSHOT_NOT_FOUND`). */
+  /**
+   * Always throws a `RaftError` (`ERR_SNAPSHOT_NOT_FOUND`). Go: `DiscardSnapshotStore.Open`.
+   */
   open(_id: string): OpenSnapshot {
     throw new RaftError('ERR_SNAPSHOT_NOT_FOUND', 'open is not supported');
   }
@@ -38,15 +41,18 @@ export class DiscardSnapshotStore implements SnapshotStore {
 
 /** Takes bytes and forgets them. Go: `DiscardSnapshotSink`. */
 export class DiscardSnapshotSink implements SnapshotSink {
+  /** Resolves with the length of `chunk`, which is not kept. Go: `DiscardSnapshotSink.Write`. */
   async write(chunk: Uint8Array): Promise<number> {
     return chunk.length;
   }
 
+  /** Does nothing. Go: `DiscardSnapshotSink.Close`. */
   async close(): Promise<void> {}
 
+  /** Does nothing. Go: `DiscardSnapshotSink.Cancel`. */
   async cancel(): Promise<void> {}
 
-  /** Always "discard". */
+  /** Always "discard". Go: `DiscardSnapshotSink.ID`. */
   id(): string {
     return 'discard';
   }

@@ -47,6 +47,7 @@ export class FileSnapshotSink implements SnapshotSink {
    * Takes the next bytes; the caller may reuse them once this has resolved. Rejects with the disk's
    * error, after which the snapshot can only be cancelled, or with a `RaftError`: after `close()`
    * or `cancel()` (`ERR_SNAPSHOT_CLOSED`), or when `chunk` is not bytes (`ERR_INVALID_ARGUMENT`).
+   * Go: `FileSnapshotSink.Write`.
    */
   write(chunk: Uint8Array): Promise<number> {
     if (this.#outcome !== null) {
@@ -62,7 +63,7 @@ export class FileSnapshotSink implements SnapshotSink {
 
   /**
    * Makes the snapshot durable and visible. When it rejects, nothing of the snapshot is left. A
-   * second time it does nothing and settles as the first.
+   * second time it does nothing and settles as the first. Go: `FileSnapshotSink.Close`.
    */
   close(): Promise<void> {
     this.#outcome ??= this.#inOrder(() => this.#complete());
@@ -71,7 +72,7 @@ export class FileSnapshotSink implements SnapshotSink {
 
   /**
    * Removes what was written; rejects when that fails, and then the next start of the store removes
-   * it. After `close()` it does nothing.
+   * it. After `close()` it does nothing. Go: `FileSnapshotSink.Cancel`.
    */
   cancel(): Promise<void> {
     if (this.#outcome !== null) return this.#outcome.catch(() => {});

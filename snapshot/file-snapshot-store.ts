@@ -84,7 +84,7 @@ export class FileSnapshotStore implements SnapshotStore {
 
   /**
    * Starts a snapshot. Rejects with a `RaftError` (`ERR_UNSUPPORTED_SNAPSHOT`) for any version
-   * but 1, or with the disk's error; nothing is left behind then.
+   * but 1, or with the disk's error; nothing is left behind then. Go: `FileSnapshotStore.Create`.
    */
   async create(
     version: SnapshotVersion,
@@ -126,6 +126,7 @@ export class FileSnapshotStore implements SnapshotStore {
   /**
    * The newest snapshots, at most as many as are retained. Those whose metadata cannot be read are
    * left out with a warning. Rejects with the disk's error when the directory cannot be read.
+   * Go: `FileSnapshotStore.List`.
    */
   async list(): Promise<SnapshotMeta[]> {
     return (await this.#allSnapshots()).slice(0, this.#retain);
@@ -139,7 +140,7 @@ export class FileSnapshotStore implements SnapshotStore {
    * Rejects with a `RaftError`: malformed metadata (`ERR_MALFORMED_SNAPSHOT_META`), a version that
    * is not understood (`ERR_UNSUPPORTED_SNAPSHOT`), an `id` that names no snapshot
    * (`ERR_SNAPSHOT_NOT_FOUND`), wrong length or checksum (`ERR_SNAPSHOT_CORRUPT`), or with the
-   * disk's error.
+   * disk's error. Go: `FileSnapshotStore.Open`.
    */
   async open(id: string): Promise<OpenSnapshot> {
     const stored = await this.#logging('failed to get meta data to open snapshot', async () => {

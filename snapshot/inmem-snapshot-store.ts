@@ -29,11 +29,15 @@ export class InmemSnapshotStore implements SnapshotStore {
   #latest: HeldSnapshot | null = null;
   #lastNameMs = 0;
 
+  /** @param clock names snapshots by its time; the machine's by default */
   constructor(clock: Pick<Clock, 'wallTime'> = systemClock) {
     this.#clock = clock;
   }
 
-  /** Throws a `RaftError` (`ERR_UNSUPPORTED_SNAPSHOT`) for any version but 1. */
+  /**
+   * Starts a snapshot; see {@link SnapshotStore.create}. Throws a `RaftError`
+   * (`ERR_UNSUPPORTED_SNAPSHOT`) for any version but 1. Go: `InmemSnapshotStore.Create`.
+   */
   create(
     version: SnapshotVersion,
     index: number,
@@ -59,12 +63,15 @@ export class InmemSnapshotStore implements SnapshotStore {
     return new InmemSnapshotSink(meta, (closed) => this.#keep(closed));
   }
 
-  /** The snapshot that is held, if there is one. */
+  /** The snapshot that is held, if there is one. Go: `InmemSnapshotStore.List`. */
   list(): SnapshotMeta[] {
     return this.#latest === null ? [] : [this.#latest.meta];
   }
 
-  /** Throws a `RaftError` (`ERR_SNAPSHOT_NOT_FOUND`) when `id` is not the one that is held. */
+  /**
+   * Opens the snapshot that is held, as often as wanted. Throws a `RaftError`
+   * (`ERR_SNAPSHOT_NOT_FOUND`) when `id` is another one. Go: `InmemSnapshotStore.Open`.
+   */
   open(id: string): OpenSnapshot {
     const held = this.#latest;
     if (held === null || held.meta.id !== id) {
@@ -96,7 +103,10 @@ export class InmemSnapshotSink implements SnapshotSink {
     this.#keep = keep;
   }
 
-  /** Rejects with a `RaftError` (`ERR_SNAPSHOT_CLOSED`) after `close()` or `cancel()`. */
+  /**
+   * Keeps a copy of the next bytes and resolves with their number. Rejects with a `RaftError`
+   * (`ERR_SNAPSHOT_CLOSED`) after `close()` or `cancel()`. Go: `InmemSnapshotSink.Write`.
+   */
   async write(chunk: Uint8Array): Promise<number> {
     if (this.#ended) {
       throw new RaftError('ERR_SNAPSHOT_CLOSED', `snapshot ${this.id()} is closed for writing`);
@@ -128,7 +138,11 @@ async function* readChunks(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8A
   for (const chunk of chunks) yield Uint8Array.from(chunk);
 }
 
-/** An empty store that keeps one snapshot in memory. Go: `NewInmemSnapshotStore`. */
+/**
+ * An empty store that keeps one snapshot in memory. Go: `NewInmemSnapshotStore`.
+ *
+ * @param clock names snapshots by its time; the machine's by default
+ */
 export function newInmemSnapshotStore(
   clock: Pick<Clock, 'wallTime'> = systemClock,
 ): InmemSnapshotStore {

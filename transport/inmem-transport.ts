@@ -88,7 +88,10 @@ export class InmemTransport implements LoopbackTransport {
     return this.#localAddr;
   }
 
-  /** Does nothing: heartbeats take the way of all requests here, as in Go. */
+  /**
+   * Does nothing: heartbeats take the way of all requests here.
+   * Go: `InmemTransport.SetHeartbeatHandler`.
+   */
   setHeartbeatHandler(_handler: ((rpc: RPC) => void) | null): void {}
 
   encodePeer(_id: ServerID, addr: ServerAddress): Uint8Array {
@@ -99,7 +102,10 @@ export class InmemTransport implements LoopbackTransport {
     return utf8ToString(bytes);
   }
 
-  /** Opens a way to `peer`; throws a `TypeError` when it leads to no `InmemTransport`. */
+  /**
+   * Opens a way to `peer`; throws a `TypeError` when it leads to no `InmemTransport`.
+   * Go: `InmemTransport.Connect`.
+   */
   connect(peer: ServerAddress, transport: Transport): void {
     if (!(transport instanceof InmemTransport)) {
       throw new TypeError(
@@ -111,6 +117,7 @@ export class InmemTransport implements LoopbackTransport {
 
   /**
    * Closes the way to `peer` and the pipelines that use it; what is queued there is still answered.
+   * Go: `InmemTransport.Disconnect`.
    */
   disconnect(peer: ServerAddress): void {
     this.#peers.delete(peer);
@@ -126,6 +133,7 @@ export class InmemTransport implements LoopbackTransport {
 
   /**
    * Ends everything: calls under way reject with `ErrTransportShutdown`, the consumer is closed.
+   * Go: `InmemTransport.Close`.
    */
   async close(): Promise<void> {
     this.disconnectAll();

@@ -49,9 +49,14 @@ import {
   readTimeoutNowResponse,
 } from './wire.ts';
 
-/** Bytes of snapshot for each of which the timeout is granted once more. */
+/**
+ * Bytes of snapshot for each of which the timeout is granted once more. Go: `DefaultTimeoutScale`.
+ */
 export const DefaultTimeoutScale = 256 * 1024;
-/** Requests of one pipeline that may be in flight when nothing is said of it. */
+/**
+ * Requests of one pipeline that may be in flight when nothing is said of it.
+ * Go: `DefaultMaxRPCsInFlight`.
+ */
 export const DefaultMaxRPCsInFlight = 2;
 
 /** Requests that wait for the node before connections have to. */
@@ -96,7 +101,10 @@ const consoleOutput: LineOutput = { write: (line) => console.error(line.trimEnd(
  * the next call. Snapshots use a connection of their own. Go: `NetworkTransport`.
  */
 export class NetworkTransport implements Transport, WithPreVote, WithClose {
-  /** Bytes of snapshot for each of which the timeout is granted once more. */
+  /**
+   * Bytes of snapshot for each of which the timeout is granted once more; above 0.
+   * Go: `NetworkTransport.TimeoutScale`.
+   */
   timeoutScale = DefaultTimeoutScale;
   readonly #stream: StreamLayer;
   readonly #clock: Clock;
@@ -146,7 +154,10 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
     return this.#stream.addr();
   }
 
-  /** Heartbeats go to `handler` at once, beside requests that wait for the node. */
+  /**
+   * Heartbeats go to `handler` at once, beside requests that wait for the node.
+   * Go: `NetworkTransport.SetHeartbeatHandler`.
+   */
   setHeartbeatHandler(handler: ((rpc: RPC) => void) | null): void {
     this.#heartbeatHandler = handler;
   }
@@ -161,7 +172,10 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
     return this.#pool.idleCount(target);
   }
 
-  /** The address that the provider gives for `id`, or else `addr`, as bytes. */
+  /**
+   * The address that the provider gives for `id`, or else `addr`, as bytes.
+   * Go: `NetworkTransport.EncodePeer`.
+   */
   encodePeer(id: ServerID, addr: ServerAddress): Uint8Array {
     const address = this.#lookUp(id, addr);
     return utf8(isPromiseLike(address) ? (this.#provided.get(id) ?? addr) : address);
@@ -181,7 +195,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
 
   /**
    * Closes everything: calls under way reject with `ErrTransportShutdown`, the consumer is closed.
-   * Resolves when no handle and no timer is left.
+   * Resolves when no handle and no timer is left. Go: `NetworkTransport.Close`.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -240,7 +254,11 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
     return this.#call(id, target, args, readTimeoutNowResponse);
   }
 
-  /** Chunks of `data` must not change after they were given. */
+  /**
+   * Sends a snapshot over a connection of its own; the limit grows with its size, by
+   * {@link NetworkTransport.timeoutScale}. Chunks of `data` must not change after they were given.
+   * Rejects as {@link Transport.installSnapshot} does. Go: `NetworkTransport.InstallSnapshot`.
+   */
   async installSnapshot(
     id: ServerID,
     target: ServerAddress,

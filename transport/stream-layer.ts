@@ -33,14 +33,21 @@ export interface StreamConnection {
 
 /** What a `NetworkTransport` stands on. Go: `StreamLayer`, with the listener that it embeds. */
 export interface StreamLayer {
-  /** The next connection that comes in; rejects when accepting failed and after `close`. */
+  /**
+   * The next connection that comes in; rejects when accepting failed and after `close`.
+   * Go: `StreamLayer.Accept`.
+   */
   accept(): Promise<StreamConnection>;
-  /** Where peers reach this layer. */
+  /** Where peers reach this layer. Go: `StreamLayer.Addr`. */
   addr(): ServerAddress;
-  /** Stops listening and resolves when no more comes in; connections are not touched. */
+  /**
+   * Stops listening and resolves when no more comes in; connections are not touched.
+   * Go: `StreamLayer.Close`.
+   */
   close(): Promise<void>;
   /**
-   * Opens a connection.
+   * Opens a connection; rejects with the system's error, or when the time is over.
+   * Go: `StreamLayer.Dial`.
    *
    * @param timeout limit in milliseconds; 0 for the system's own
    * @param signal gives up when aborted

@@ -58,7 +58,9 @@ class Judge {
 
   /** Every symbol is explained; what stands for something in Go says for what. */
   #documented(where: string, symbol: ts.Symbol, goName: string | undefined): void {
-    const text = ts.displayPartsToString(symbol.getDocumentationComment(this.#view.checker));
+    const { checker } = this.#view;
+    const tags = symbol.getJsDocTags(checker).flatMap((tag) => tag.text ?? []);
+    const text = ts.displayPartsToString([...symbol.getDocumentationComment(checker), ...tags]);
     if (text === '') this.#say(where, 'has no doc comment');
     else if (goName !== undefined && !new RegExp(`Go:\\s[^]*\\b${goName}\\b`).test(text)) {
       this.#say(where, `its doc comment does not say Go: \`${goName}\``);

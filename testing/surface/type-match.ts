@@ -46,7 +46,9 @@ export class TypeMatch {
       const item = checker.getIndexTypeOfType(type, ts.IndexKind.Number);
       return item !== undefined && this.fits(item, goType.slice(2));
     }
-    if (/^(<-)?chan\b/.test(goType)) return /^(Send)?Channel$/.test(type.symbol?.name ?? '');
+    if (/^(<-)?chan\b/.test(goType)) {
+      return /^(Send)?Channel$/.test((type.aliasSymbol ?? type.symbol)?.name ?? '');
+    }
     if (goType.startsWith('func(')) return type.getCallSignatures().length > 0;
     if (goType.startsWith('map[string]')) return type.getStringIndexType() !== undefined;
     if (/^io\.Read(Clos)?er$/.test(goType)) return hasAsyncIterator(type);
@@ -117,7 +119,8 @@ export class TypeMatch {
     const results = gottenResults(go);
     const [only = ''] = results;
     if (results.length === 0) {
-      return this.isNothing(actual) ? [] : [`gives ${text}, and Go gives nothing`];
+      const waits = this.isNothing(actual) || text === 'Future<void>';
+      return waits ? [] : [`gives ${text}, and Go gives nothing`];
     }
     if (results.length === 1) return this.fits(actual, only) ? [] : [`gives ${text} for ${only}`];
     const parts = this.#parts(actual);
