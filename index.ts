@@ -27,6 +27,7 @@
  */
 
 import { newLogger } from './observer/logger.ts';
+import { openTelemetryMeter } from './observer/open-telemetry.ts';
 import { type Config, validateConfig } from './raft/config.ts';
 import type { FSM } from './raft/fsm.ts';
 import type { LogStore } from './raft/log.ts';
@@ -116,6 +117,18 @@ export {
   TimeoutNowResponse,
   type WithRPCHeader,
 } from './raft/messages.ts';
+export {
+  type Counter,
+  type InstrumentOptions,
+  METRICS,
+  type Meter,
+  type MetricLabels,
+  type MetricName,
+  type MetricSpec,
+  type Recorder,
+  silentMeter,
+  type WithMeter,
+} from './raft/metrics.ts';
 export type { LeaderInfo, LogInput, RaftNode } from './raft/node.ts';
 export type {
   FailedHeartbeatObservation,
@@ -162,7 +175,8 @@ export {
  * nor added to a cluster waits quietly. Go: `NewRaft`.
  *
  * @param conf see {@link defaultConfig}; checked and copied. Without a `logger` the node writes
- *   hclog's lines to `logOutput`, from `logLevel` on
+ *   hclog's lines to `logOutput`, from `logLevel` on; without a `meter` it measures through
+ *   OpenTelemetry
  * @param fsm the state machine; its newest snapshot is given to it before anything else
  * @param logs where the log lives
  * @param stable where term and vote live; may be the same object as `logs`
@@ -182,5 +196,6 @@ export async function newRaft(
   const { logOutput, logLevel } = conf;
   const output = logOutput === undefined ? {} : { output: logOutput };
   const logger = conf.logger ?? newLogger({ name: 'raft', level: logLevel, ...output });
-  return startRaft({ ...conf, logger }, fsm, logs, stable, snaps, trans);
+  const meter = conf.meter ?? openTelemetryMeter();
+  return startRaft({ ...conf, logger, meter }, fsm, logs, stable, snaps, trans);
 }

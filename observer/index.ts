@@ -12,3 +12,4 @@
  */
 export { isLoggerLike, type LoggerOptions, type LogOutput, named, newLogger } from './logger.ts';
 export { newObserver, Observer } from './observer.ts';
+export { openTelemetryMeter } from './open-telemetry.ts';

@@ -124,7 +124,7 @@ export const METRICS = {
   'raft.rpc.appendEntries.processLogs': timer('a follower handing entries to the FSM'),
   'raft.rpc.requestVote': timer('a request for a vote or pre-vote answered'),
   'raft.rpc.installSnapshot': timer('a snapshot received, restored and answered'),
-  'raft.restoreUserSnapshot': timer('a snapshot of the user put in the place of the state'),
+  'raft.restoreUserSnapshot': timer('a snapshot of the user made the state of a quorum'),
   'raft.compactLogs': timer('the head of the log forgotten'),
   'raft.removeOldLogs': timer('the whole log forgotten, for a snapshot in its place'),
   'raft.snapshot.takeSnapshot': timer('a snapshot taken, all in all'),

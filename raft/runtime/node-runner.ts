@@ -95,7 +95,12 @@ export class NodeRunner {
       silenceLimitMs: silenceLimitMs(parts.config),
     };
     this.#receiver = new SnapshotReceiver({ ...copying, fsm: this.fsm, entries: this.#entries });
-    this.restores = new UserRestores({ ...copying, ledger: this.ledger, post: this.post });
+    this.restores = new UserRestores({
+      ...copying,
+      telemetry,
+      ledger: this.ledger,
+      post: this.post,
+    });
     this.#lanes = new PeerLanes(node, () => this.#performer);
     this.#peers = this.#newPeerSenders();
     this.#performer = this.#newPerformer();

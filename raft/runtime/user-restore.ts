@@ -10,6 +10,7 @@ import type { Transport } from '../transport.ts';
 import { ChunkPump } from './chunk-pump.ts';
 import { EntryWaiter } from './effects.ts';
 import type { Ledger } from './ledger.ts';
+import type { Telemetry } from './telemetry.ts';
 
 type Write = Extract<StartedEffect, { kind: 'writeRestore' }>;
 
@@ -20,6 +21,7 @@ export interface UserRestoresOptions {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly telemetry: Telemetry;
   /** A reader that is silent for longer ends its restore. */
   readonly silenceLimitMs: number;
   readonly post: (input: MainInput) => void;
@@ -29,6 +31,7 @@ export interface UserRestoresOptions {
 interface Asked {
   readonly source: AsyncIterable<Uint8Array>;
   readonly pump: ChunkPump;
+  startMs: number | null;
   /** Set when the reading begins: until then the caller may give the source to another node. */
   reader: HeldReader | null;
   /** Runs until the rules have taken the request. */
@@ -62,7 +65,7 @@ export class UserRestores {
     const refuse = (): void => ledger.fail(ticket, ErrEnqueueTimeout);
     const limit = timeoutMs > 0 ? clock.setTimer(timeoutMs, refuse) : null;
     const pump = new ChunkPump(clock, silenceLimitMs);
-    this.#asked.set(ticket, { source, pump, reader: null, limit, sink: null });
+    this.#asked.set(ticket, { source, pump, startMs: null, reader: null, limit, sink: null });
     // However it ends, and at the latest when it does, nobody reads on.
     void future.error().then(() => this.drop(ticket));
     return ticket;
@@ -74,6 +77,7 @@ export class UserRestores {
     const asked = this.#asked.get(ticket);
     if (asked === undefined) return;
     asked.limit?.cancel();
+    asked.startMs = this.#o.telemetry.nowMs();
     asked.reader = new HeldReader(asked.source);
     let error: Error | null = null;
     try {
@@ -106,6 +110,9 @@ export class UserRestores {
     this.#asked.delete(ticket);
     asked.limit?.cancel();
     asked.pump.stop(ErrLeadershipLost);
+    if (asked.startMs !== null) {
+      this.#o.telemetry.took('raft.restoreUserSnapshot', asked.startMs);
+    }
     void asked.reader?.release();
     if (asked.sink !== null) void this.#cancel(asked.sink);
   }
