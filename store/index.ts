@@ -13,3 +13,4 @@
  */
 export { InmemStore, newInmemStore } from './inmem-store.ts';
 export { LogCache, newLogCache } from './log-cache.ts';
+export { readConfigJSON, readPeersJSON } from './peers-json.ts';
