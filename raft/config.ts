@@ -8,7 +8,10 @@ import type { Logger } from './logger.ts';
 import { type ProtocolVersion, ProtocolVersionMax } from './messages.ts';
 import type { Meter } from './metrics.ts';
 
-/** Commands above this size slow replication down; advisory, never enforced. In bytes. */
+/**
+ * Commands above this size slow replication down; advisory, never enforced. In bytes.
+ * Go: `SuggestedMaxDataSize`.
+ */
 export const SuggestedMaxDataSize = 512 * 1024;
 
 /** Names of the log levels, in hclog's spelling. */
@@ -80,12 +83,20 @@ export interface Config {
   random?: Random;
 }
 
-/** What may be changed while a node runs. Go: `ReloadableConfig`. */
+/**
+ * What may be changed while a node runs, with the units and limits of {@link Config}. All five are
+ * taken over, so start from `reloadableConfig()`. Go: `ReloadableConfig`.
+ */
 export interface ReloadableConfig {
+  /** Entries kept after a snapshot; taken into account when the next one is complete. */
   trailingLogs: number;
+  /** How often a snapshot is considered, in milliseconds; counts once the wait under way is over. */
   snapshotInterval: number;
+  /** Entries since the last snapshot that make a new one worthwhile. */
   snapshotThreshold: number;
+  /** Silence of the leader after which a follower stands for election, in milliseconds. */
   heartbeatTimeout: number;
+  /** Time a candidate waits for votes, in milliseconds; at least `heartbeatTimeout`. */
   electionTimeout: number;
 }
 
@@ -109,6 +120,16 @@ export function defaultConfig(): Config {
     preVoteDisabled: false,
     noLegacyTelemetry: false,
   };
+}
+
+/** The part of a config that may be changed while a node runs. Go: `fromConfig`. */
+export function reloadableOf(config: ReloadableConfig): ReloadableConfig {
+  if (typeof config !== 'object' || config === null) {
+    refuse(`config must be an object as reloadableConfig() makes it, got ${String(config)}`);
+  }
+  const { trailingLogs, snapshotInterval, snapshotThreshold } = config;
+  const { heartbeatTimeout, electionTimeout } = config;
+  return { trailingLogs, snapshotInterval, snapshotThreshold, heartbeatTimeout, electionTimeout };
 }
 
 function refuse(message: string): never {
