@@ -116,7 +116,7 @@ async function take(store: FileSnapshotStore, index: number): Promise<string> {
   return sink.id();
 }
 
-it('syncs files, then their directory, renames, syncs the parent, then forgets', async () => {
+it('syncs files and their directory, renames, syncs the parent, forgets (S173, S176)', async () => {
   const disk = new WatchedFileSystem();
   const store = await newStore(disk);
   const old = await take(store, 10);
@@ -144,7 +144,7 @@ it('syncs the directories that get a new name when it is opened', async () => {
   expect(disk.calls.slice(0, 2)).toEqual(['makeDirectory snapshots', `syncDirectory ${made}`]);
 });
 
-it('fails whole, whichever call fails: the one before stays, nothing else does', async () => {
+it('fails whole, whichever call fails, and the one before stays (S173)', async () => {
   const practice = new WatchedFileSystem();
   const practised = await newStore(practice);
   await take(practised, 10);
@@ -174,7 +174,7 @@ it('fails whole, whichever call fails: the one before stays, nothing else does',
   expect(failures).toBeGreaterThan(9);
 });
 
-it('leaves neither handle nor directory when fsync fails (hashicorp/raft#714)', async () => {
+it('leaves neither handle nor directory when fsync fails (S174, #714)', async () => {
   for (const end of ['close', 'cancel'] as const) {
     const disk = new WatchedFileSystem();
     const store = await newStore(disk);
@@ -202,7 +202,7 @@ it('never makes a snapshot of which a write failed, even when later writes work'
   expect([await store.list(), disk.openHandles]).toEqual([[], 0]);
 });
 
-it('settles a second close as the first', async () => {
+it('settles a second close as the first (S173)', async () => {
   const disk = new WatchedFileSystem();
   const store = await newStore(disk);
   const sink = await store.create(1, 10, 3, configuration, 2, addressTransport);

@@ -87,7 +87,7 @@ const factory: StoreFactory<SnapshotStore> = {
 describe('FileSnapshotStore', () => {
   for (const { name, run } of snapshotStoreConformance(factory)) it(name, run);
 
-  it('99, 100: store and sink are what a node takes', async () => {
+  it('is a store that makes sinks as a node takes them (test 99, test 100)', async () => {
     const store = await openStore();
     const port: SnapshotStore = store;
     const sink: SnapshotSink = await store.create(1, 1, 1, configuration, 1, addressTransport);
@@ -95,14 +95,14 @@ describe('FileSnapshotStore', () => {
     expect(await port.list()).toEqual([]);
   });
 
-  it('101: a snapshot can be created after its parent directory was deleted', async () => {
+  it('creates a snapshot after its parent directory was deleted (test 101)', async () => {
     const store = await openStore();
     await rm(base, { recursive: true });
     await take(store, 10);
     expect(await indexesOf(store)).toEqual([10]);
   });
 
-  it('102: a snapshot has its metadata and bytes', async () => {
+  it('lists a snapshot with metadata and bytes once it is closed (S173, test 102)', async () => {
     const store = await openStore();
     const sink = await store.create(1, 10, 3, configuration, 2, addressTransport);
     expect(await store.list()).toEqual([]);
@@ -114,7 +114,7 @@ describe('FileSnapshotStore', () => {
     expect(await textOf(store, sink.id())).toBe('first\nsecond\n');
   });
 
-  it('103: a cancelled snapshot leaves nothing', async () => {
+  it('leaves nothing of a cancelled snapshot (S174, test 103)', async () => {
     const store = await openStore();
     const sink = await store.create(1, 10, 3, configuration, 2, addressTransport);
     await sink.write(utf8('data'));
@@ -123,14 +123,14 @@ describe('FileSnapshotStore', () => {
     expect(await readdir(pathOf())).toEqual([]);
   });
 
-  it('104: keeps as many as it is told, the newest', async () => {
+  it('keeps as many as it is told, the newest (S176, test 104)', async () => {
     const store = await openStore(2);
     for (let index = 10; index < 15; index += 1) await take(store, index);
     expect(await indexesOf(store)).toEqual([14, 13]);
     expect(await readdir(pathOf())).toHaveLength(2);
   });
 
-  it('105: says what is wrong with its directory', async () => {
+  it('says what is wrong with its directory (S171, test 105)', async () => {
     await writeFile(base, 'a file where the directory should be');
     await expect(openStore()).rejects.toThrow(/^snapshot path not accessible: /);
     await rm(base);
@@ -138,25 +138,46 @@ describe('FileSnapshotStore', () => {
     await expect(openStore()).rejects.toThrow(/^permissions test failed: /);
   });
 
-  it('106: makes missing parents', async () => {
+  it('makes missing parents (S171, test 106)', async () => {
     base = join(base, 'deep', 'down');
     await openStore();
     expect(await readdir(pathOf())).toEqual([]);
   });
 
-  it('107: a higher term is newer, whatever the index', async () => {
+  it('lists a higher term first, whatever the index (S175, test 107)', async () => {
     const store = await openStore();
     await take(store, 204_917, 5);
     await take(store, 130_350, 36);
     expect(await indexesOf(store)).toEqual([130_350, 204_917]);
   });
 
-  it.each([0, -1, 1.5, Number.NaN])('refuses to retain %s', async (retain) => {
+  it('forgets at once a snapshot of an older term than those it keeps (S176)', async () => {
+    const store = await openStore(1);
+    await take(store, 10, 36);
+    await take(store, 20, 5);
+    expect(await indexesOf(store)).toEqual([10]);
+    expect(await readdir(pathOf())).toHaveLength(1);
+  });
+
+  it('writes only version 1, under the name of a .tmp directory (S172)', async () => {
+    const store = await openStore();
+    for (const version of [0, 2]) {
+      const create = store.create(version, 10, 3, configuration, 2, addressTransport);
+      await expect(create).rejects.toThrow(`unsupported snapshot version ${version}`);
+    }
+    expect(await readdir(pathOf())).toEqual([]);
+    const sink = await store.create(1, 10, 3, configuration, 2, addressTransport);
+    expect(sink.id()).toMatch(/^3-10-\d{13}$/);
+    expect(await readdir(pathOf())).toEqual([`${sink.id()}.tmp`]);
+    await sink.cancel();
+  });
+
+  it.each([0, -1, 1.5, Number.NaN])('refuses to retain %s (S171)', async (retain) => {
     await expect(openStore(retain)).rejects.toThrow('must retain at least one snapshot');
     expect(existsSync(base)).toBe(false);
   });
 
-  it('gives snapshots of one entry in one millisecond their own names', async () => {
+  it('gives snapshots of one entry in one millisecond their own names (S172)', async () => {
     const clock = { wallTime: () => new Timestamp(7, 0) };
     const init = { fileSystem: nodeFileSystem, logger: silentLogger, clock };
     const ids = [await take(await FileSnapshotStore.open(base, 9, init), 10)];
@@ -208,7 +229,7 @@ describe('FileSnapshotStore', () => {
 });
 
 describe('a snapshot directory that was damaged', () => {
-  it('is cleaned of what a crash left, and of nothing else', async () => {
+  it('is cleaned of what a crash left, and of nothing else (S174)', async () => {
     await mkdir(pathOf('3-10-1700000000000.tmp'), { recursive: true });
     await mkdir(pathOf('notes.tmp'));
     await writeFile(pathOf('3-10-1700000000001.tmp'), 'a file');
@@ -220,7 +241,7 @@ describe('a snapshot directory that was damaged', () => {
     expect(await store.list()).toEqual([]);
   });
 
-  it('refuses a state whose checksum is wrong, and logs both', async () => {
+  it('refuses a state whose checksum is wrong, and logs both (S177)', async () => {
     const { lines, logger } = keepingLogger();
     const store = await openStore(2, logger);
     const id = await take(store, 10, 3, '123456789');
@@ -232,16 +253,19 @@ describe('a snapshot directory that was damaged', () => {
     expect(lines.at(-1)).toEqual(['error CRC checksum failed', { stored, computed }]);
   });
 
-  it.each(['1234567890', '12345678', ''])('refuses a state of another length: %j', async (text) => {
-    const store = await openStore();
-    const id = await take(store, 10, 3, '123456789');
-    await writeFile(pathOf(id, 'state.bin'), text);
-    await expect(store.open(id)).rejects.toThrow(
-      `state.bin should have 9 bytes, has ${text.length}`,
-    );
-  });
+  it.each(['1234567890', '12345678', ''])(
+    'refuses a state of another length: %j (S177)',
+    async (text) => {
+      const store = await openStore();
+      const id = await take(store, 10, 3, '123456789');
+      await writeFile(pathOf(id, 'state.bin'), text);
+      await expect(store.open(id)).rejects.toThrow(
+        `state.bin should have 9 bytes, has ${text.length}`,
+      );
+    },
+  );
 
-  it('leaves out what it cannot read and what is too new, and says so', async () => {
+  it('leaves out what it cannot read and what is too new, and says so (S175)', async () => {
     const { lines, logger } = keepingLogger();
     const store = await openStore(9, logger);
     const ids = [];

@@ -24,13 +24,13 @@ describe('InmemSnapshotStore', () => {
     it(name, run);
   }
 
-  it('108, 109: store and sink are what a node takes', () => {
+  it('is a store that makes sinks as a node takes them (S178, test 108, test 109)', () => {
     const store: SnapshotStore = newInmemSnapshotStore();
     const sink: SnapshotSink = begin(newInmemSnapshotStore());
     expect([store.list(), typeof sink.id()]).toEqual([[], 'string']);
   });
 
-  it('110: a snapshot has its metadata and bytes (unlike Go, only once closed)', async () => {
+  it('lists a snapshot, unlike Go only once it is closed (S178, test 110)', async () => {
     const store = newInmemSnapshotStore({ wallTime: () => new Timestamp(7, 0) });
     const sink = begin(store);
     await sink.write(utf8('first\n'));
@@ -41,7 +41,7 @@ describe('InmemSnapshotStore', () => {
     expect(store.list()).toMatchObject([{ ...expected, configuration }]);
   });
 
-  it('111: a snapshot can be opened twice', async () => {
+  it('opens a snapshot twice, each time with all of its bytes (S178, test 111)', async () => {
     const store = newInmemSnapshotStore();
     const sink = begin(store);
     await sink.write(utf8('data'));
@@ -62,7 +62,7 @@ describe('InmemSnapshotStore', () => {
     expect(store.list().map(({ index }) => index)).toEqual([20]);
   });
 
-  it('says which snapshot it does not have', () => {
+  it('says which snapshot it does not have (S178)', () => {
     expect(() => newInmemSnapshotStore().open('x')).toThrow(
       '[ERR] snapshot: failed to open snapshot id: x',
     );
@@ -70,7 +70,14 @@ describe('InmemSnapshotStore', () => {
 });
 
 describe('DiscardSnapshotStore', () => {
-  it('112, 113: takes everything and keeps nothing', async () => {
+  for (const { name, run } of snapshotStoreConformance(
+    { open: newDiscardSnapshotStore, close: () => {} },
+    { keeps: false },
+  )) {
+    it(name, run);
+  }
+
+  it('takes everything and keeps nothing (S179, test 112, test 113)', async () => {
     const store = newDiscardSnapshotStore();
     const port: SnapshotStore = store;
     const sink: SnapshotSink = store.create(1, 10, 3, configuration, 2, addressTransport);

@@ -6,6 +6,7 @@ import type { LogStore } from '../raft/log.ts';
 import type { StoreFactory } from '../testing/conformance/conformance.ts';
 import { logStoreConformance } from '../testing/conformance/log-store.ts';
 import { stableStoreConformance } from '../testing/conformance/stable-store.ts';
+import { MockMonotonicLogStore } from '../testing/kit/mock-monotonic-log-store.ts';
 import { newInmemStore } from './inmem-store.ts';
 import { type LMDBStore, newLMDBStore } from './lmdb-store.ts';
 import { newLogCache } from './log-cache.ts';
@@ -55,17 +56,33 @@ function cached(factory: StoreFactory<LogStore>): StoreFactory<LogStore> {
   };
 }
 
-const suites = {
-  'InmemStore as a log store': logStoreConformance(inmem),
-  'InmemStore as a stable store': stableStoreConformance(inmem),
-  'LMDBStore as a log store': logStoreConformance(lmdb),
-  'LMDBStore as a stable store': stableStoreConformance(lmdb),
-  'LogCache over InmemStore': logStoreConformance(cached(inmem)),
-  'LogCache over LMDBStore': logStoreConformance(cached(lmdb)),
+/** Without the optional abilities, as most stores of third parties are. */
+const monotonic: StoreFactory<LogStore> = {
+  open: () => new MockMonotonicLogStore(newInmemStore()),
+  close: () => {},
 };
 
-for (const [suite, cases] of Object.entries(suites)) {
-  describe(suite, () => {
+const logStores = {
+  InmemStore: logStoreConformance(inmem),
+  LMDBStore: logStoreConformance(lmdb),
+  'LogCache over InmemStore': logStoreConformance(cached(inmem)),
+  'LogCache over LMDBStore': logStoreConformance(cached(lmdb)),
+  'LogCache over a monotonic store': logStoreConformance(cached(monotonic)),
+};
+
+const stableStores = {
+  InmemStore: stableStoreConformance(inmem),
+  LMDBStore: stableStoreConformance(lmdb),
+};
+
+for (const [suite, cases] of Object.entries(logStores)) {
+  describe(`${suite} as a log store`, () => {
+    for (const { name, run } of cases) it(`${name} (S167)`, run);
+  });
+}
+
+for (const [suite, cases] of Object.entries(stableStores)) {
+  describe(`${suite} as a stable store`, () => {
     for (const { name, run } of cases) it(name, run);
   });
 }

@@ -17,7 +17,7 @@ function entry(index: number, term = 1): Log {
 }
 
 describe('InmemStore', () => {
-  it('keeps the very objects that it is given, and is not monotonic', () => {
+  it('keeps the very objects that it is given, and is not monotonic (S169)', () => {
     const store = newInmemStore();
     expect(store).toBeInstanceOf(InmemStore);
     const log = entry(4);
@@ -26,15 +26,16 @@ describe('InmemStore', () => {
     expect(isMonotonicStore(store)).toBe(false);
   });
 
-  it('keeps numbers and bytes apart, and says "not found" only of bytes', () => {
+  it('keeps numbers and bytes apart, and says "not found" only of bytes (S169)', () => {
     const store = newInmemStore();
     store.setUint64(utf8('n'), 5);
     expect(() => store.get(utf8('n'))).toThrow(ErrKeyNotFound);
     expect(store.getUint64(utf8('n'))).toBe(5);
     expect(store.getUint64(utf8('other'))).toBe(0);
+    expect(() => store.get(utf8('other'))).toThrow('not found');
   });
 
-  it('deletes from an empty log without harm', () => {
+  it('deletes from an empty log without harm (S169)', () => {
     const store = newInmemStore();
     store.deleteRange(0, 0);
     expect([store.firstIndex(), store.lastIndex()]).toEqual([0, 0]);

@@ -60,7 +60,7 @@ function slow(store: LogStore): { store: LogStore; gates: Deferred<void>[] } {
 }
 
 describe('LogCache', () => {
-  it('95: reads through, writes through, and forgets what it deletes', async () => {
+  it('reads through, writes through, and forgets what it deletes (S168, test 95)', async () => {
     const store = newInmemStore();
     const cache = newLogCache(16, store);
     store.storeLogs(entries(1, 32));
@@ -81,7 +81,7 @@ describe('LogCache', () => {
     expect(() => cache.getLog(34)).toThrow(ErrLogNotFound);
   });
 
-  it('96: does not keep what the store behind failed to keep', () => {
+  it('does not keep what the store behind failed to keep (S168, test 96)', () => {
     const store = newInmemStore();
     const failing: LogStore = {
       ...plain(store),
@@ -98,7 +98,7 @@ describe('LogCache', () => {
     expect(() => cache.getLog(5)).toThrow(ErrLogNotFound);
   });
 
-  it('passes on the code and the cause of a rejected write', async () => {
+  it('passes on the code and the cause of a rejected write (S168)', async () => {
     const full = new RaftError('ERR_STORE_FULL', 'no space');
     const failing = { ...plain(newInmemStore()), storeLogs: () => Promise.reject(full) };
     const cache = newLogCache(4, failing);
@@ -109,14 +109,14 @@ describe('LogCache', () => {
     expect(() => cache.getLog(1)).toThrow(ErrLogNotFound);
   });
 
-  it('wants a capacity of one or more', () => {
+  it('wants a capacity of one or more (S168)', () => {
     for (const capacity of [0, -1, 1.5, Number.NaN]) {
       expect(() => newLogCache(capacity, newInmemStore())).toThrow('capacity must be positive');
     }
     expect(newLogCache(1, newInmemStore())).toBeInstanceOf(LogCache);
   });
 
-  it('is as monotonic as the store behind', () => {
+  it('is as monotonic as the store behind (S168)', () => {
     const inmem = newInmemStore();
     expect(isMonotonicStore(newLogCache(1, inmem))).toBe(false);
     const monotonic = { ...plain(inmem), isMonotonic: () => true };
@@ -139,6 +139,22 @@ describe('LogCache', () => {
     expect(cache.getLogRange?.(5, 9, 25)).toHaveLength(2);
     expect(cache.getLogRange?.(4, 6, 1000)).toHaveLength(3);
     expect(() => cache.getLogRange?.(4, 8, 1000)).toThrow(ErrLogNotFound);
+  });
+
+  it('shares what it holds, at slot index mod capacity, and keeps no miss (S168)', () => {
+    const store = newInmemStore();
+    const cache = newLogCache(4, store);
+    const logs = entries(1, 6);
+    cache.storeLogs(logs);
+    store.deleteRange(1, 6);
+    expect([3, 4, 5, 6].map((index) => cache.getLog(index))).toEqual(logs.slice(2));
+    expect(cache.getLog(6)).toBe(logs[5]);
+    expect(() => cache.getLog(2)).toThrow(ErrLogNotFound);
+    store.storeLog(entry(2));
+    expect(cache.getLog(2)).toMatchObject({ index: 2 });
+    store.deleteRange(2, 2);
+    expect(() => cache.getLog(2)).toThrow(ErrLogNotFound);
+    expect([cache.firstIndex(), cache.lastIndex()]).toEqual([0, 0]);
   });
 
   it('shows a new tail from memory and never the old one', () => {
