@@ -224,6 +224,20 @@ describe('an FSM that fails', () => {
   });
 });
 
+describe('an entry of a type that nobody knows', () => {
+  it.each([6, 200, -1])('stops the node before it is passed over: %d (S65)', async (type) => {
+    const strange = Object.assign(logOf(2, 1), { type });
+    const { loop, fsm, fatal, inFlight } = listSetUp({ logs: [logOf(1, 1), strange] });
+    const future = new EntryFuture();
+    inFlight.push(2, future, 1);
+    loop.handOver(2);
+    await turn();
+    expect(fatal).toMatchObject([{ code: 'ERR_LOG_TYPE' }]);
+    expect(fatal[0]?.message).toMatch(`unrecognized log type: ${type}, of entry 2`);
+    expect([fsm.indexes.includes(2), inFlight.size]).toEqual([false, 1]);
+  });
+});
+
 describe('back-pressure', () => {
   it('makes whoever hands over wait when 128 batches wait, and no longer (S2, S65)', async () => {
     const { loop, fsm } = listSetUp({ count: 200, maxBatch: 1 });

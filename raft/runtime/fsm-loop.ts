@@ -224,6 +224,7 @@ export class FsmLoop {
       logs[0]?.index === expected,
       `the FSM needs entry ${expected} next, got ${logs[0]?.index}`,
     );
+    for (const log of logs) checkType(log);
     const { fsm } = this.#o;
     if (isBatchingFSM(fsm)) {
       const wanted = logs.filter((log) => isCommand(log) || isConfiguration(log));
@@ -340,6 +341,12 @@ export class FsmLoop {
     }
     this.#o.onProgress();
   }
+}
+
+/** An entry of a type that is to come: passing it over would be a state of its own. */
+function checkType({ index, type }: Log): void {
+  if (type >= LogType.LogCommand && type <= LogType.LogConfiguration) return;
+  throw new RaftError('ERR_LOG_TYPE', `unrecognized log type: ${type}, of entry ${index}`);
 }
 
 function isCommand(log: Log): boolean {
