@@ -25,6 +25,7 @@ import type {
   TimeoutNowRequest,
   TimeoutNowResponse,
 } from '../raft/messages.ts';
+import type { Meter, WithMeter } from '../raft/metrics.ts';
 import type {
   AppendPipeline,
   RPC,
@@ -36,6 +37,7 @@ import type {
 import { ClientConnection } from './client-connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Inbox } from './inbox.ts';
+import { netInstruments, silentNetInstruments } from './net-telemetry.ts';
 import { BoundedPipeline } from './pipeline.ts';
 import { Server } from './server.ts';
 import { sendSnapshot } from './snapshot-stream.ts';
@@ -100,7 +102,7 @@ const consoleOutput: LineOutput = { write: (line) => console.error(line.trimEnd(
  * A connection carries one call at a time, unless it belongs to a pipeline; idle ones are kept for
  * the next call. Snapshots use a connection of their own. Go: `NetworkTransport`.
  */
-export class NetworkTransport implements Transport, WithPreVote, WithClose {
+export class NetworkTransport implements Transport, WithPreVote, WithClose, WithMeter {
   /**
    * Bytes of snapshot for each of which the timeout is granted once more; above 0.
    * Go: `NetworkTransport.TimeoutScale`.
@@ -122,6 +124,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
   readonly #server: Server;
   #heartbeatHandler: ((rpc: RPC) => void) | null = null;
   #closing: Promise<void> | null = null;
+  #instruments = silentNetInstruments;
 
   /** Starts to accept connections. Throws a `RaftError` (`ERR_INVALID_CONFIG`) for a bad number. */
   constructor(config: NetworkTransportConfig) {
@@ -143,6 +146,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
       logger: this.#logger,
       timeFormat: this.#timeFormat,
       heartbeatHandler: () => this.#heartbeatHandler,
+      instruments: () => this.#instruments,
     });
   }
 
@@ -160,6 +164,11 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose {
    */
   setHeartbeatHandler(handler: ((rpc: RPC) => void) | null): void {
     this.#heartbeatHandler = handler;
+  }
+
+  /** Measures requests from now on; a node calls it with its own meter when it starts. */
+  useMeter(meter: Meter): void {
+    this.#instruments = netInstruments(meter);
   }
 
   /** True from the call of {@link NetworkTransport.close} on. Go: `IsShutdown`. */

@@ -15,6 +15,7 @@ import {
 } from '../raft/messages.ts';
 import type { RPC } from '../raft/transport.ts';
 import { Inbox } from './inbox.ts';
+import { silentNetInstruments } from './net-telemetry.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { StreamConnection } from './stream-layer.ts';
 import { encodeRequest, writeAnswer } from './wire.ts';
@@ -63,6 +64,7 @@ function serve(capacity = 1000): void {
     },
     timeFormat: 'binary',
     heartbeatHandler: () => heartbeats,
+    instruments: () => silentNetInstruments,
   });
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../raft/logger.ts';
 import { isHeartbeat, type RPCRequest } from '../raft/messages.ts';
 import { RPC, type RPCResponse } from '../raft/transport.ts';
 import type { Inbox } from './inbox.ts';
+import { labelsOf, type NetInstruments } from './net-telemetry.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import { IncomingSnapshot } from './snapshot-stream.ts';
 import type { StreamConnection, StreamHandler } from './stream-layer.ts';
@@ -28,6 +29,7 @@ export interface ServerContext {
   readonly logger: Logger;
   readonly timeFormat: TimeFormat;
   heartbeatHandler(): ((rpc: RPC) => void) | null;
+  instruments(): NetInstruments;
 }
 
 /** The place of a request's answer among the answers of its connection. */
@@ -54,6 +56,8 @@ export class ServerConnection implements StreamHandler {
   #slotBytes = 0;
   /** The type of the request whose struct is not complete yet. */
   #type: number | null = null;
+  /** Since when the type of the next request is waited for, or the rest of it when that is known. */
+  #waitingSinceMs: number;
   #snapshot: IncomingSnapshot | null = null;
   /** Set while a request waits for room at the consumer. */
   #withdraw: (() => void) | null = null;
@@ -69,6 +73,7 @@ export class ServerConnection implements StreamHandler {
   constructor(stream: StreamConnection, context: ServerContext) {
     this.#stream = stream;
     this.#context = context;
+    this.#waitingSinceMs = context.clock.monotonicMs();
     stream.start(this);
   }
 
@@ -143,6 +148,7 @@ export class ServerConnection implements StreamHandler {
       checkRequestType(type);
       this.#buffer.dropByte();
       this.#type = type;
+      this.#context.instruments()['raft.net.getRPCType'].record(this.#waited());
     }
     const head = this.#buffer.peek();
     if (head === undefined) return false;
@@ -174,14 +180,26 @@ export class ServerConnection implements StreamHandler {
     const slot: Slot = { sizeBytes, snapshot: this.#snapshot, answer: null };
     this.#slots.push(slot);
     this.#slotBytes += sizeBytes;
+    const instruments = this.#context.instruments();
+    const labels = labelsOf(command);
+    instruments['raft.net.rpcDecode'].record(this.#waited(), labels);
+    const decodedMs = this.#waitingSinceMs;
+    // A handler answers before it returns; from then on nothing is waited for any more.
+    let enqueuedMs = Number.POSITIVE_INFINITY;
+    const enqueued = (): void => {
+      enqueuedMs = this.#context.clock.monotonicMs();
+      instruments['raft.net.rpcEnqueue'].record(enqueuedMs - decodedMs, labels);
+    };
     const rpc = new RPC(command, this.#snapshot, (answer) => {
+      const waitedMs = Math.max(0, this.#context.clock.monotonicMs() - enqueuedMs);
+      instruments['raft.net.rpcRespond'].record(waitedMs, labels);
       slot.answer = answer;
       slot.snapshot?.abandon();
       this.#planFlush();
     });
     const handler = isHeartbeat(command) ? this.#context.heartbeatHandler() : null;
     if (handler === null) {
-      this.#deliver(rpc);
+      this.#deliver(rpc, enqueued);
       return;
     }
     try {
@@ -189,12 +207,21 @@ export class ServerConnection implements StreamHandler {
     } catch (error) {
       rpc.respond(null, asError(error));
     }
+    enqueued();
   }
 
-  #deliver(rpc: RPC): void {
+  /** Milliseconds since it was last asked. */
+  #waited(): number {
+    const sinceMs = this.#waitingSinceMs;
+    this.#waitingSinceMs = this.#context.clock.monotonicMs();
+    return this.#waitingSinceMs - sinceMs;
+  }
+
+  #deliver(rpc: RPC, enqueued: () => void): void {
     let isAccepted = false;
     const withdraw = this.#context.inbox.deliver(rpc, () => {
       isAccepted = true;
+      enqueued();
       if (this.#withdraw === null) return;
       this.#withdraw = null;
       this.#advance();
