@@ -14,6 +14,7 @@
 import { utf8ToString } from '../internal/bytes.ts';
 import { ErrKeyNotFound, ErrLogNotFound, RaftError } from '../raft/errors.ts';
 import type { Log, RangeReadingLogStore, TailReplacingLogStore } from '../raft/log.ts';
+import type { Meter, WithMeter } from '../raft/metrics.ts';
 import type { AtomicStableStore, StableWrite } from '../raft/stable.ts';
 import { checkInteger, checkLogs, checkRange, collectRange } from './arguments.ts';
 import {
@@ -26,6 +27,7 @@ import {
   type Pair,
 } from './entry-codec.ts';
 import { type KeyRange, LMDBEnvironment } from './lmdb-environment.ts';
+import { StoreTelemetry } from './store-telemetry.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** How to open an {@link LMDBStore}. */
@@ -113,12 +115,15 @@ function nameOf(key: Uint8Array): string {
  *
  * It stands where raft-boltdb stands in Go. Open it with {@link newLMDBStore}.
  */
-export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, AtomicStableStore {
+export class LMDBStore
+  implements TailReplacingLogStore, RangeReadingLogStore, AtomicStableStore, WithMeter
+{
   readonly #environment: LMDBEnvironment;
   readonly #queue: WriteQueue<Write>;
   #first: number;
   #last: number;
   #closing: Promise<void> | null = null;
+  #telemetry: StoreTelemetry | null = null;
 
   /** Use {@link newLMDBStore}. */
   constructor(environment: LMDBEnvironment) {
@@ -133,6 +138,11 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
     });
     this.#first = this.#indexes({ limit: 1 })[0] ?? 0;
     this.#last = this.#indexes({ reverse: true, limit: 1 })[0] ?? 0;
+  }
+
+  /** Measures reads and writes from now on; a node calls it with its own meter when it starts. */
+  useMeter(meter: Meter): void {
+    this.#telemetry = new StoreTelemetry(meter);
   }
 
   /** The first index on the disk, 0 for an empty log. */
@@ -152,7 +162,9 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
    */
   getLog(index: number): Log {
     this.#assertOpen();
+    const startMs = performance.now();
     const log = this.#find(index);
+    this.#telemetry?.read(performance.now() - startMs);
     if (log === undefined) throw ErrLogNotFound;
     return log;
   }
@@ -278,7 +290,9 @@ export class LMDBStore implements TailReplacingLogStore, RangeReadingLogStore, A
     let sizeBytes = 0;
     for (const { record } of pairs) sizeBytes += record.length;
     for (const { record } of values) sizeBytes += record.length;
+    const startMs = performance.now();
     await this.#queue.add({ cut, stored: spanOf(logs), logs: pairs, values, sizeBytes });
+    this.#telemetry?.stored(pairs, performance.now() - startMs);
   }
 
   /** One transaction. The fields that tell what is stored change only once it is on the disk. */

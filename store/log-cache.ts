@@ -11,6 +11,7 @@ import {
   type RangeReadingLogStore,
   type TailReplacingLogStore,
 } from '../raft/log.ts';
+import { type Meter, supportsMeter, type WithMeter } from '../raft/metrics.ts';
 import { collectRange } from './arguments.ts';
 
 /** Hashicorp's wrapping; the code of the cause stays, since callers match on it. */
@@ -46,7 +47,7 @@ function settled(
  * at slot i mod capacity. Entries are shared with the caller, not copied. It has `replaceTail` and
  * `getLogRange` when the store behind it has them. Go: `LogCache`.
  */
-export class LogCache implements LogStore, MonotonicLogStore {
+export class LogCache implements LogStore, MonotonicLogStore, WithMeter {
   /** Set when the store behind can replace a tail in one write. */
   readonly replaceTail?: TailReplacingLogStore['replaceTail'];
   /** Set when the store behind can read a range in one call. */
@@ -69,6 +70,11 @@ export class LogCache implements LogStore, MonotonicLogStore {
     if (isRangeReading(store)) {
       this.getLogRange = (first, last, maxBytes) => this.#range(store, first, last, maxBytes);
     }
+  }
+
+  /** Gives the meter to the store behind, when that measures something. */
+  useMeter(meter: Meter): void {
+    if (supportsMeter(this.#store)) this.#store.useMeter(meter);
   }
 
   /** True when the store behind cannot hold gaps. Go: `LogCache.IsMonotonic`. */
