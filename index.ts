@@ -144,7 +144,9 @@ export type {
   ResumedHeartbeatObservation,
 } from './raft/observation.ts';
 export { Raft } from './raft/raft.ts';
+export { getConfiguration } from './raft/read-configuration.ts';
 export { bootstrapCluster, hasExistingState } from './raft/recover.ts';
+export { recoverCluster } from './raft/recover-cluster.ts';
 export {
   type OpenSnapshot,
   type SnapshotMeta,

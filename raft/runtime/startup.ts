@@ -153,7 +153,7 @@ async function restoreNewestSnapshot(sources: Sources): Promise<SnapshotMeta | n
  * Whether the log goes with the snapshot. It does not when a crash came between a snapshot's rename
  * and the deletion of the log it replaces: then the log must go, as it was about to (rule 8).
  */
-function fitsSnapshot(terms: TermIndex, snapshotIndex: number, snapshotTerm: number): boolean {
+export function fitsSnapshot(terms: TermIndex, snapshotIndex: number, snapshotTerm: number): boolean {
   const { firstIndex, lastIndex } = terms;
   if (lastIndex === 0) return true;
   if (firstIndex > snapshotIndex + 1) {
@@ -171,8 +171,8 @@ function fitsSnapshot(terms: TermIndex, snapshotIndex: number, snapshotTerm: num
 }
 
 /** The membership of the snapshot, then every one that the log behind it holds. */
-async function readConfigurations(
-  { logs, self }: Sources,
+export async function readConfigurations(
+  { logs, self }: Pick<Sources, 'logs' | 'self'>,
   terms: TermIndex,
   snapshot: SnapshotMeta | null,
 ): Promise<Configurations> {

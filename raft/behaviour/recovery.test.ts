@@ -1,0 +1,343 @@
+import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../internal/bytes.ts';
+import { FileSnapshotStore } from '../../snapshot/file-snapshot-store.ts';
+import { configurationEntry, voters } from '../../testing/core-fixture.ts';
+import { MemoryFileSystem } from '../../testing/kit/memory-file-system.ts';
+import {
+  HookedStore,
+  ListFSM,
+  logOf,
+  TestCluster,
+  type TestNode,
+} from '../../testing/runtime-fixture.ts';
+import { Configuration } from '../configuration.ts';
+import type { BatchingFSM, ConfigurationStore } from '../fsm.ts';
+import { silentLogger } from '../logger.ts';
+import { parsePeersJSON } from '../peers-json.ts';
+import { getConfiguration } from '../read-configuration.ts';
+import { hasExistingState } from '../recover.ts';
+import { recoverCluster } from '../recover-cluster.ts';
+import type { SnapshotStore } from '../snapshot.ts';
+import { KEY_CURRENT_TERM } from '../stable.ts';
+
+/** Snapshots as they are on a disk: several are kept, and each can be damaged. */
+function diskSnapshots(): Promise<FileSnapshotStore> {
+  const init = { fileSystem: new MemoryFileSystem(), logger: silentLogger };
+  return FileSnapshotStore.open('base', 3, init);
+}
+
+async function applyMany({ time }: TestCluster, { raft }: TestNode, count: number): Promise<void> {
+  const futures = Array.from({ length: count }, (_, i) => raft.apply(utf8(`${i}`)));
+  await time.result(Promise.all(futures));
+}
+
+function recover(node: TestNode, configuration: Configuration, fsm = node.fsm): Promise<void> {
+  const { config, store, snaps, transport } = node;
+  return recoverCluster(config, fsm, store, store, snaps, transport, configuration);
+}
+
+/** Writes a snapshot with these words in it. */
+async function keep(snaps: SnapshotStore, index: number, term: number, words: readonly string[]) {
+  const { transport } = new TestCluster().add();
+  const sink = await snaps.create(1, index, term, voters('a'), 1, transport);
+  await sink.write(utf8(JSON.stringify(words)));
+  await sink.close();
+}
+
+/** A node that does not run and has a few entries: a membership, then commands. */
+async function stopped(commands = 3) {
+  const store = new HookedStore();
+  store.inner.setUint64(KEY_CURRENT_TERM, 2);
+  const entries = Array.from({ length: commands }, (_, i) => logOf(i + 2, 2));
+  store.inner.storeLogs([configurationEntry(1, 1, voters('a', 'b')), ...entries]);
+  const snaps = await diskSnapshots();
+  const node = new TestCluster().add({ store, snaps });
+  return { node, store, snaps };
+}
+
+describe('recoverCluster', () => {
+  it('refuses a node that has no state: somebody has mistaken the place (S21, test 5)', async () => {
+    const node = new TestCluster().add();
+    await expect(recover(node, voters('a'))).rejects.toThrow(
+      'refused to recover cluster with no initial state, this is probably an operator error',
+    );
+    expect(await node.snaps.list()).toEqual([]);
+  });
+
+  it.each([0, 4, 25])('carries %i commands over into a new life (S21, test 6)', async (count) => {
+    const config = { trailingLogs: 10, snapshotThreshold: 5 };
+    const snaps = await Promise.all([diskSnapshots(), diskSnapshots(), diskSnapshots()]);
+    const cluster = await new TestCluster().start(3, (i) => {
+      const [own] = snaps.slice(i);
+      return own === undefined ? { config } : { config, snaps: own };
+    });
+    const leader = await cluster.leader();
+    await applyMany(cluster, leader, count);
+    await cluster.agree(count);
+    const configuration = leader.raft.getConfiguration().configuration();
+    await cluster.close();
+    for (const node of cluster.nodes) {
+      const before = (await node.snaps.list()).length;
+      node.renew();
+      await recover(node, configuration);
+      expect((await node.snaps.list()).length).toBe(before + 1);
+      expect(await node.store.firstIndex()).toBe(0);
+      expect(await node.store.lastIndex()).toBe(0);
+      node.renew();
+    }
+    cluster.connect();
+    for (const node of cluster.nodes) await node.start();
+    await cluster.leader();
+    await cluster.agree(count);
+    for (const { raft } of cluster.nodes) {
+      expect(raft.getConfiguration().configuration()).toEqual(configuration);
+    }
+    await cluster.close();
+  });
+
+  it('takes the whole log, committed or not, and stamps it with the new servers (S21)', async () => {
+    const { node, store, snaps } = await stopped();
+    await recover(node, voters('a', 'c'));
+    expect(node.applied).toHaveLength(3);
+    const [meta] = await snaps.list();
+    expect(meta).toMatchObject({ version: 1, index: 4, term: 2, configurationIndex: 1 });
+    expect(meta?.configuration).toEqual(voters('a', 'c'));
+    expect(store.writes).toEqual(['delete 1-4']);
+    expect(node.fsm instanceof ListFSM && node.fsm.released).toBe(1);
+  });
+
+  it('calls apply alone, for commands alone, whatever else the FSM can do (S21)', async () => {
+    class AbleFSM extends ListFSM implements BatchingFSM, ConfigurationStore {
+      readonly others: string[] = [];
+      applyBatch(): unknown[] {
+        this.others.push('applyBatch');
+        return [];
+      }
+      storeConfiguration(): void {
+        this.others.push('storeConfiguration');
+      }
+    }
+    const { node } = await stopped();
+    const fsm = new AbleFSM();
+    await recover(node, voters('a'), fsm);
+    expect([fsm.indexes, fsm.others]).toEqual([[2, 3, 4], []]);
+  });
+
+  it('starts from the newest snapshot that can be read (S21)', async () => {
+    const { node, snaps } = await stopped();
+    await keep(snaps, 2, 2, ['two']);
+    await keep(snaps, 3, 2, ['three']);
+    const { open } = snaps;
+    snaps.open = (id) =>
+      id.startsWith('2-3-') ? Promise.reject(new Error('torn')) : open.call(snaps, id);
+    await recover(node, voters('a'));
+    expect(node.applied[0]).toBe('two');
+    expect(node.applied).toHaveLength(3);
+    const [meta] = await snaps.list();
+    expect([meta?.index, meta?.term]).toEqual([4, 2]);
+  });
+
+  it('gives up when no snapshot can be read (S21)', async () => {
+    const { node, store, snaps } = await stopped();
+    await keep(snaps, 3, 2, ['three']);
+    snaps.open = () => Promise.reject(new Error('torn'));
+    await expect(recover(node, voters('a'))).rejects.toThrow(
+      'failed to restore any of the available snapshots',
+    );
+    expect([store.writes, (await snaps.list()).length]).toEqual([[], 1]);
+  });
+
+  it('refuses a log that starts behind what can be read, and changes nothing (#85)', async () => {
+    const { node, store, snaps } = await stopped();
+    await keep(snaps, 1, 1, []);
+    store.inner.deleteRange(1, 3);
+    await expect(recover(node, voters('a'))).rejects.toThrow('entries 2 to 3 are missing');
+    expect([store.writes, (await snaps.list()).length]).toEqual([[], 1]);
+  });
+
+  it('replays no log that its snapshot was about to replace (#697)', async () => {
+    const { node, snaps } = await stopped();
+    await keep(snaps, 3, 3, ['of another leader']);
+    await recover(node, voters('a'));
+    expect(node.applied).toEqual(['of another leader']);
+    const [meta] = await snaps.list();
+    expect([meta?.index, meta?.term]).toEqual([3, 3]);
+  });
+
+  it('leaves alone a log that is empty already (S22)', async () => {
+    const { node, store, snaps } = await stopped();
+    await keep(snaps, 4, 2, ['four']);
+    store.inner.deleteRange(1, 4);
+    await recover(node, voters('a'));
+    expect(store.writes).toEqual([]);
+    expect([store.firstIndex(), store.lastIndex()]).toEqual([0, 0]);
+  });
+
+  it('checks the config and the configuration before it looks at anything (S21)', async () => {
+    const { node } = await stopped();
+    node.config = { ...node.config, localID: '' };
+    await expect(recover(node, voters('a'))).rejects.toThrow('LocalID cannot be empty');
+    node.config = { ...node.config, localID: 'a' };
+    await expect(recover(node, new Configuration())).rejects.toThrow('at least one voter');
+    expect(node.applied).toEqual([]);
+  });
+
+  it.each<[string, (parts: Awaited<ReturnType<typeof stopped>>) => void]>([
+    [
+      'failed to check for existing state: failed to read current term: bad',
+      ({ store }) => {
+        store.getUint64 = fail;
+      },
+    ],
+    [
+      'failed to list snapshots: bad',
+      ({ snaps }) => {
+        snaps.list = fail;
+      },
+    ],
+    [
+      'failed to get log at index 3: bad',
+      ({ store }) => {
+        store.onRead = (index) => (index === 3 ? fail() : undefined);
+      },
+    ],
+    [
+      'failed to snapshot FSM: bad',
+      ({ node }) => {
+        node.fsm.snapshot = fail;
+      },
+    ],
+    [
+      'failed to create snapshot: bad',
+      ({ snaps }) => {
+        snaps.create = fail;
+      },
+    ],
+    [
+      'failed to persist snapshot: bad',
+      ({ node }) => {
+        if (node.fsm instanceof ListFSM) node.fsm.onPersist = fail;
+      },
+    ],
+  ])('says which step failed, and changes nothing: %s (S21)', async (text, damage) => {
+    const parts = await stopped();
+    damage(parts);
+    const { node, store, snaps } = parts;
+    await expect(recover(node, voters('a'))).rejects.toThrow(text);
+    expect(store.writes).toEqual([]);
+    if (!text.includes('list snapshots')) expect(await snaps.list()).toEqual([]);
+  });
+
+  it('can be repeated when the log could not be emptied (S21)', async () => {
+    const { node, store } = await stopped();
+    store.onWrite = fail;
+    await expect(recover(node, voters('a', 'c'))).rejects.toThrow('log compaction failed: bad');
+    store.onWrite = () => {};
+    node.renew();
+    await recover(node, voters('a', 'c'));
+    expect(node.applied).toHaveLength(3);
+    expect(store.lastIndex()).toBe(0);
+  });
+
+  it('lets a leader of old go on with new servers out of a peers.json (S21, test 70)', async () => {
+    const legacy = (id: string) => ({ config: { protocolVersion: 1, localID: `${id}:1` } });
+    const ids = ['a', 'b', 'c', 'd', 'e'];
+    const cluster = await new TestCluster().start(3, (i) => legacy(ids[i] ?? ''));
+    await cluster.time.until(() => cluster.nodes.some(({ isLeader }) => isLeader));
+    const old = cluster.nodes.find(({ isLeader }) => isLeader);
+    if (old === undefined) throw new Error('nobody leads');
+    await applyMany(cluster, old, 100);
+    await cluster.time.result(old.raft.snapshot());
+    await cluster.close();
+
+    const added = [cluster.add(legacy('d')), cluster.add(legacy('e'))];
+    const members = [old, ...added];
+    const configuration = parsePeersJSON(JSON.stringify(members.map(({ address }) => address)));
+    old.renew();
+    await recover(old, configuration);
+    old.renew();
+    cluster.connect(members);
+    for (const node of members) await node.start();
+    await cluster.agree(100, members);
+    await cluster.time.until(() => members.every(({ raft }) => raft.appliedIndex() === 103));
+    for (const { raft } of members) {
+      expect(raft.getConfiguration().configuration()).toEqual(configuration);
+    }
+    await cluster.close();
+  });
+});
+
+function fail(): never {
+  throw new Error('bad');
+}
+
+describe('getConfiguration of stores', () => {
+  it('is what the node that runs on them would say (test 8)', async () => {
+    const cluster = await new TestCluster().start(3);
+    const leader = await cluster.leader();
+    await applyMany(cluster, leader, 1);
+    const { config, store, snaps, transport, raft } = leader;
+    const live = raft.getConfiguration().configuration();
+    const read = await getConfiguration(config, new ListFSM(), store, store, snaps, transport);
+    expect(read).toEqual(live);
+    await cluster.close();
+  });
+
+  it('finds it in the log behind the snapshot, or in the snapshot', async () => {
+    const { node, store, snaps } = await stopped();
+    const { config, transport } = node;
+    const read = () => getConfiguration(config, new ListFSM(), store, store, snaps, transport);
+    expect(await read()).toEqual(voters('a', 'b'));
+    await keep(snaps, 4, 2, []);
+    expect(await read()).toEqual(voters('a'));
+    store.inner.storeLogs([configurationEntry(5, 2, voters('a', 'd'))]);
+    expect(await read()).toEqual(voters('a', 'd'));
+    expect(await getConfiguration(config, node.fsm, ...(await empty()))).toEqual(
+      new Configuration(),
+    );
+  });
+
+  it('changes neither config nor stores, FSM nor transport (S23)', async () => {
+    const { node, store, snaps } = await stopped();
+    await keep(snaps, 3, 2, ['three']);
+    const { config, transport } = node;
+    const before = { ...config };
+    const fsm = new ListFSM();
+    let handlers = 0;
+    transport.setHeartbeatHandler = () => {
+      handlers += 1;
+    };
+    await getConfiguration(config, fsm, store, store, snaps, transport);
+    expect(config).toEqual(before);
+    expect([store.writes, fsm.restores, handlers]).toEqual([[], 0, 0]);
+  });
+
+  it('needs a config that can work (S23)', async () => {
+    const { node } = await stopped();
+    const config = { ...node.config, localID: '' };
+    const reading = getConfiguration(config, node.fsm, ...(await empty()));
+    await expect(reading).rejects.toThrow('LocalID cannot be empty');
+  });
+});
+
+async function empty() {
+  const { store, snaps, transport } = new TestCluster().add();
+  return [store, store, snaps, transport] as const;
+}
+
+describe('hasExistingState', () => {
+  it('is true of a node that was added and has caught up (S19, test 7)', async () => {
+    const cluster = await new TestCluster().start(1);
+    const leader = await cluster.leader();
+    const added = cluster.add();
+    const exists = () => hasExistingState(added.store, added.store, added.snaps);
+    expect(await exists()).toBe(false);
+    await added.start();
+    cluster.connect();
+    await cluster.time.result(leader.raft.addVoter(added.id, added.address));
+    await applyMany(cluster, leader, 1);
+    await cluster.agree(1);
+    expect(await exists()).toBe(true);
+    await cluster.close();
+  });
+});

@@ -1,0 +1,39 @@
+import { type Config, validateConfig } from './config.ts';
+import type { Configuration } from './configuration.ts';
+import type { FSM } from './fsm.ts';
+import type { LogStore } from './log.ts';
+import { readTermIndex } from './runtime/read-term-index.ts';
+import { selfOf } from './runtime/self.ts';
+import { readConfigurations } from './runtime/startup.ts';
+import type { SnapshotStore } from './snapshot.ts';
+import type { StableStore } from './stable.ts';
+import type { Transport } from './transport.ts';
+
+/**
+ * Reads the latest configuration, committed or not, from the stores of a node that does not run.
+ * Nothing is written, the FSM is not touched and the transport is not used for anything but to
+ * decode addresses; Go starts half a node for it. Go: `GetConfiguration`.
+ *
+ * @param conf checked; not changed
+ * @param _fsm taken for Go's order of arguments
+ * @param logs the log to look through, from the newest snapshot on
+ * @param _stable taken for Go's order of arguments
+ * @param snaps where the configuration is when the log does not hold it any more
+ * @param trans decodes the servers of protocol versions below 3
+ * @returns an empty configuration when the stores hold none; rejects with `ERR_INVALID_CONFIG`,
+ *   `ERR_STATE_DAMAGED` for a log with a hole, or what the stores throw
+ */
+export async function getConfiguration(
+  conf: Config,
+  _fsm: FSM,
+  logs: LogStore,
+  _stable: StableStore,
+  snaps: SnapshotStore,
+  trans: Transport,
+): Promise<Configuration> {
+  validateConfig(conf);
+  const [newest = null] = await snaps.list();
+  const terms = await readTermIndex(logs, newest?.index ?? 0);
+  const { latest } = await readConfigurations({ logs, self: selfOf(conf, trans) }, terms, newest);
+  return latest;
+}
