@@ -44,6 +44,7 @@ export {
   type Config,
   defaultConfig,
   type LogLevel,
+  type ReloadableConfig,
   SuggestedMaxDataSize,
   validateConfig,
 } from './raft/config.ts';
@@ -144,9 +145,8 @@ export type {
   ResumedHeartbeatObservation,
 } from './raft/observation.ts';
 export { Raft } from './raft/raft.ts';
-export { getConfiguration } from './raft/read-configuration.ts';
+export type { RaftView } from './raft/raft-view.ts';
 export { bootstrapCluster, hasExistingState } from './raft/recover.ts';
-export { recoverCluster } from './raft/recover-cluster.ts';
 export {
   type OpenSnapshot,
   type SnapshotMeta,
@@ -158,6 +158,7 @@ export {
 } from './raft/snapshot.ts';
 export type { AtomicStableStore, StableStore, StableWrite } from './raft/stable.ts';
 export { RaftState, raftStateToString } from './raft/state.ts';
+export type { Timeout, TimeoutOptions } from './raft/timeout.ts';
 export {
   type AppendFuture,
   type AppendPipeline,

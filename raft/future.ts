@@ -72,7 +72,7 @@ export class SettableFuture<T> implements IndexFuture<T> {
   #value: T | undefined;
   #error: Error | null = null;
   #index = 0;
-  #whenSettled: (() => void) | undefined;
+  #afterwards: (() => void) | undefined;
   #settled: Promise<void> | undefined;
 
   /** True once the future is done, whichever way. */
@@ -90,7 +90,7 @@ export class SettableFuture<T> implements IndexFuture<T> {
     if (this.#state !== 'pending') return false;
     this.#state = 'done';
     this.#value = value;
-    this.#whenSettled?.();
+    this.#afterwards?.();
     return true;
   }
 
@@ -99,8 +99,21 @@ export class SettableFuture<T> implements IndexFuture<T> {
     if (this.#state !== 'pending') return false;
     this.#state = 'failed';
     this.#error = error;
-    this.#whenSettled?.();
+    this.#afterwards?.();
     return true;
+  }
+
+  /** Runs `run` once the future is done, at once when it is. */
+  whenSettled(run: () => void): void {
+    const before = this.#afterwards;
+    if (this.isSettled) run();
+    else if (before === undefined) this.#afterwards = run;
+    else {
+      this.#afterwards = () => {
+        before();
+        run();
+      };
+    }
   }
 
   async error(): Promise<Error | null> {
@@ -135,9 +148,7 @@ export class SettableFuture<T> implements IndexFuture<T> {
 
   #wait(): Promise<void> {
     if (this.#state !== 'pending') return Promise.resolve();
-    this.#settled ??= new Promise((resolve) => {
-      this.#whenSettled = resolve;
-    });
+    this.#settled ??= new Promise((resolve) => this.whenSettled(resolve));
     return this.#settled;
   }
 }
@@ -145,6 +156,7 @@ export class SettableFuture<T> implements IndexFuture<T> {
 /** The future of an entry that was proposed: a command, a barrier or a configuration. */
 export class EntryFuture extends SettableFuture<unknown> implements ApplyFuture {
   #outcome: ApplyOutcome = 'unknown';
+  #isTaken = false;
 
   response(): unknown {
     return this.valueWhenDone();
@@ -153,6 +165,17 @@ export class EntryFuture extends SettableFuture<unknown> implements ApplyFuture 
   outcome(): ApplyOutcome {
     this.valueWhenDone();
     return this.#outcome;
+  }
+
+  /** The main lane has it: from here on it may take effect. */
+  taken(): void {
+    this.#isTaken = true;
+  }
+
+  /** Whoever waited has given up: what was taken goes on, and nobody is told what comes of it. */
+  abandon(error: Error): void {
+    if (this.#isTaken) this.lost(error);
+    else this.refused(error);
   }
 
   /** The FSM has applied the entry and returned `response`. */

@@ -1,4 +1,5 @@
 import type { Channel } from '../internal/channel.ts';
+import { type ReloadableConfig, reloadableOf } from './config.ts';
 import type { ServerAddress } from './configuration.ts';
 import { describeNode } from './core/node.ts';
 import { type ConfigurationFuture, KnownConfiguration } from './future.ts';
@@ -24,6 +25,11 @@ export abstract class RaftView {
   getConfiguration(): ConfigurationFuture {
     const { latest, latestIndex } = this.#runner.node.configurations;
     return new KnownConfiguration(latest.clone(), latestIndex);
+  }
+
+  /** What `reloadConfig()` may change, as it is now. Go: `Raft.ReloadableConfig`. */
+  reloadableConfig(): ReloadableConfig {
+    return reloadableOf(this.#runner.parts.config);
   }
 
   /** What the node is. Go: `Raft.State`. */

@@ -1,7 +1,7 @@
-import { checkBytes, checkedMeta, checkStream } from './arguments.ts';
-import { type Config, validateConfig } from './config.ts';
+import { checkBytes, checkedMeta, checkStream, copyConfiguration } from './arguments.ts';
+import { type Config, type ReloadableConfig, validateConfig } from './config.ts';
 import {
-  Configuration,
+  type Configuration,
   ConfigurationChangeCommand,
   type ServerAddress,
   type ServerID,
@@ -23,6 +23,7 @@ import { NodeRunner } from './runtime/node-runner.ts';
 import { Requests } from './runtime/requests.ts';
 import type { SnapshotMeta, SnapshotStore } from './snapshot.ts';
 import type { StableStore } from './stable.ts';
+import type { Timeout } from './timeout.ts';
 import type { Transport } from './transport.ts';
 
 /** One node of a cluster. Made by {@link newRaft}. Go: `Raft`. */
@@ -53,23 +54,24 @@ export class Raft extends RaftView implements RaftNode {
 
   /**
    * Proposes a command. The future gives what the FSM returned, once a quorum holds the command and
-   * this node has applied it. The bytes are taken at the call: the buffer may be reused (§5.3).
+   * this node has applied it. The bytes are taken at the call: the buffer may be reused (§5.3). Go:
+   * `Raft.Apply`.
    *
    * @param timeout milliseconds until the command must have been accepted by the main lane, 0 to
-   * wait
-   *   for ever; it does not bound the commit
-   * @returns fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrEnqueueTimeout`, `ErrRaftShutdown`
-   * or
-   *   `ErrLeadershipTransferInProgress`. Go: `Raft.Apply`
+   *   wait for ever; it does not bound the commit, but a signal given with it does
+   * @returns fails with `ErrNotLeader`, `ErrLeadershipTransferInProgress` or `ErrEnqueueTimeout`
+   *   when nothing was appended; with `ErrLeadershipLost`, `ErrAbortedByRestore` or the cause of
+   *   the node's end when that is not known; with `ErrRaftShutdown` or `ERR_ABORTED` in either
+   *   case: `outcome()` tells which. Throws `ERR_INVALID_ARGUMENT`
    */
-  apply(command: Uint8Array, timeout = 0): ApplyFuture {
+  apply(command: Uint8Array, timeout: Timeout = 0): ApplyFuture {
     checkBytes('command', command);
     const { LogCommand: type } = LogType;
     return this.#requests.propose({ type, data: command.slice(), extensions: null }, timeout);
   }
 
   /** Like {@link Raft.apply}, with extensions beside the command. Go: `Raft.ApplyLog`. */
-  applyLog({ data = null, extensions = null }: LogInput, timeout = 0): ApplyFuture {
+  applyLog({ data = null, extensions = null }: LogInput, timeout: Timeout = 0): ApplyFuture {
     if (data !== null) checkBytes('data', data);
     if (extensions !== null) checkBytes('extensions', extensions);
     return this.#requests.propose(
@@ -88,7 +90,7 @@ export class Raft extends RaftView implements RaftNode {
    *
    * @param timeout milliseconds until it must have been accepted, 0 to wait for ever
    */
-  barrier(timeout = 0): Future {
+  barrier(timeout: Timeout = 0): Future {
     const { LogBarrier: type } = LogType;
     return new WithoutResponse(
       this.#requests.propose({ type, data: null, extensions: null }, timeout),
@@ -111,77 +113,131 @@ export class Raft extends RaftView implements RaftNode {
    *
    * @param timeout milliseconds for the whole, 0 to wait for ever; then `ERR_READ_TIMEOUT`
    */
-  readIndex(timeout = 0): Future<number> {
+  readIndex(timeout: Timeout = 0): Future<number> {
     return this.#requests.readIndex(timeout);
   }
 
   /**
-   * Writes the very first configuration of a cluster. Fails with `ErrCantBootstrap` when this node
-   * has any state, `ErrNotVoter` when the configuration gives it no vote. Go:
+   * Writes the very first configuration of a cluster, on one of its servers or the same on all. Go:
    * `Raft.BootstrapCluster`.
+   *
+   * @returns fails with `ErrCantBootstrap` when this node has any state, `ErrNotVoter` when the
+   *   configuration gives it no vote, `ERR_INVALID_CONFIGURATION` when that is malformed, or
+   *   `ErrRaftShutdown`. Throws `ERR_INVALID_ARGUMENT`
    */
   bootstrapCluster(configuration: Configuration): Future {
-    const copy = new Configuration(configuration.servers).clone();
+    const copy = copyConfiguration(configuration);
     return this.#requests.ask((ticket) => ({ kind: 'bootstrap', configuration: copy, ticket }));
   }
 
   /**
-   * Adds a voter, or makes a nonvoter one; of a voter only the address changes (§6). The future's
-   * index is that of the new configuration. Go: `Raft.AddVoter`.
+   * Adds a voter whose name is its address. Only for protocol versions 1 and 2. Go: `Raft.AddPeer`.
    *
-   * @param prevIndex when above 0, refused unless the latest configuration has this index
-   * @param timeout milliseconds until the leader must have accepted the change, 0 to wait for ever
+   * @deprecated by {@link Raft.addVoter}
+   * @returns fails with `ErrUnsupportedProtocol` from version 3 on, else as `addVoter()` does
    */
-  addVoter(id: ServerID, address: ServerAddress, prevIndex = 0, timeout = 0): IndexFuture {
-    const command = ConfigurationChangeCommand.AddVoter;
-    return this.#requests.change(
-      2,
-      { command, serverID: id, serverAddress: address, prevIndex },
-      timeout,
-    );
-  }
-
-  /** Adds a server that receives the log and counts for nothing. Go: `Raft.AddNonvoter`. */
-  addNonvoter(id: ServerID, address: ServerAddress, prevIndex = 0, timeout = 0): IndexFuture {
-    const command = ConfigurationChangeCommand.AddNonvoter;
-    return this.#requests.change(
-      3,
-      { command, serverID: id, serverAddress: address, prevIndex },
-      timeout,
-    );
-  }
-
-  /** Takes a server's vote; demoting the leader ends its leadership. Go: `Raft.DemoteVoter`. */
-  demoteVoter(id: ServerID, prevIndex = 0, timeout = 0): IndexFuture {
-    const command = ConfigurationChangeCommand.DemoteVoter;
-    return this.#requests.change(
-      3,
-      { command, serverID: id, serverAddress: '', prevIndex },
-      timeout,
-    );
-  }
-
-  /** Removes a server; removing the leader ends its leadership. Go: `Raft.RemoveServer`. */
-  removeServer(id: ServerID, prevIndex = 0, timeout = 0): IndexFuture {
-    const command = ConfigurationChangeCommand.RemoveServer;
-    return this.#requests.change(
-      2,
-      { command, serverID: id, serverAddress: '', prevIndex },
-      timeout,
-    );
+  addPeer(peer: ServerAddress): Future {
+    return this.#requests.changePeer(ConfigurationChangeCommand.AddVoter, peer);
   }
 
   /**
-   * Hands the leadership to the voter that needs the fewest entries (thesis §3.10). Resolves once
-   * this node leads no more. Go: `Raft.LeadershipTransfer`.
+   * Removes a server by its address. Only for protocol versions 1 and 2. Go: `Raft.RemovePeer`.
+   *
+   * @deprecated by {@link Raft.removeServer}
+   * @returns fails with `ErrUnsupportedProtocol` from version 3 on, else as `removeServer()` does
+   */
+  removePeer(peer: ServerAddress): Future {
+    return this.#requests.changePeer(ConfigurationChangeCommand.RemoveServer, peer);
+  }
+
+  /**
+   * Adds a voter, or makes a nonvoter one; of a voter only the address changes (§6, thesis chapter
+   * 4). Only the leader does it, one change after the other. Protocol 2. Go: `Raft.AddVoter`.
+   *
+   * @param prevIndex when above 0, refused unless the latest configuration has this index
+   * @param timeout milliseconds until the leader must have accepted the change, 0 to wait for ever
+   * @returns resolves when the change is committed, `index()` is its index. Fails with
+   *   `ErrUnsupportedProtocol`, `ErrNotLeader`, `ErrEnqueueTimeout`, `ErrRaftShutdown`,
+   *   `ErrLeadershipTransferInProgress`, `ERR_CONFIGURATION_CHANGED` (see `prevIndex`),
+   *   `ERR_INVALID_CONFIGURATION` (an empty or taken name or address, or no voter left); with
+   *   `ErrLeadershipLost` when it may or may not take place. Throws `ERR_INVALID_ARGUMENT`
+   */
+  addVoter(id: ServerID, address: ServerAddress, prevIndex = 0, timeout: Timeout = 0): IndexFuture {
+    const { AddVoter: command } = ConfigurationChangeCommand;
+    const change = { command, serverID: id, serverAddress: address, prevIndex };
+    return this.#requests.change(2, change, timeout);
+  }
+
+  /**
+   * Adds a server that receives the log and counts for nothing; of one that is there only the
+   * address changes. Protocol 3. Parameters and errors as with {@link Raft.addVoter}. Go:
+   * `Raft.AddNonvoter`.
+   */
+  addNonvoter(
+    id: ServerID,
+    address: ServerAddress,
+    prevIndex = 0,
+    timeout: Timeout = 0,
+  ): IndexFuture {
+    const { AddNonvoter: command } = ConfigurationChangeCommand;
+    const change = { command, serverID: id, serverAddress: address, prevIndex };
+    return this.#requests.change(3, change, timeout);
+  }
+
+  /**
+   * Takes a server's vote; demoting the leader ends its leadership. Protocol 3. Parameters and
+   * errors as with {@link Raft.addVoter}. Go: `Raft.DemoteVoter`.
+   */
+  demoteVoter(id: ServerID, prevIndex = 0, timeout: Timeout = 0): IndexFuture {
+    const { DemoteVoter: command } = ConfigurationChangeCommand;
+    const change = { command, serverID: id, serverAddress: '', prevIndex };
+    return this.#requests.change(3, change, timeout);
+  }
+
+  /**
+   * Removes a server, if it is there. Removing the leader ends its leadership, and shuts it down
+   * unless `shutdownOnRemove` is off. Protocol 2. Parameters and errors as with
+   * {@link Raft.addVoter}. Go: `Raft.RemoveServer`.
+   */
+  removeServer(id: ServerID, prevIndex = 0, timeout: Timeout = 0): IndexFuture {
+    const { RemoveServer: command } = ConfigurationChangeCommand;
+    const change = { command, serverID: id, serverAddress: '', prevIndex };
+    return this.#requests.change(2, change, timeout);
+  }
+
+  /**
+   * Hands the leadership to the voter that needs the fewest entries (thesis §3.10). Until that has
+   * worked or failed, this node refuses requests. Protocol 3. Go: `Raft.LeadershipTransfer`.
+   *
+   * @returns resolves once this node leads no more. Fails, and this node goes on leading, with
+   *   `ERR_NO_TRANSFER_TARGET`, `ERR_TIMEOUT_NOW_FAILED`, `ERR_LEADERSHIP_TRANSFER_TIMEOUT` (each
+   *   of two steps may take one election timeout) or `ErrLeadershipTransferInProgress`; fails with
+   *   `ErrUnsupportedProtocol`, `ErrNotLeader` or `ErrRaftShutdown`
    */
   leadershipTransfer(): Future {
     return this.#requests.transfer(null);
   }
 
-  /** Hands the leadership to one server. Go: `Raft.LeadershipTransferToServer`. */
+  /**
+   * Hands the leadership to one server. Go: `Raft.LeadershipTransferToServer`.
+   *
+   * @param address where it is told; it need not be the one in the configuration
+   * @returns fails as {@link Raft.leadershipTransfer} does, and with `ERR_TRANSFER_TO_SELF`,
+   *   `ERR_UNKNOWN_PEER` or `ERR_TRANSFER_TO_NONVOTER`. Throws `ERR_INVALID_ARGUMENT`
+   */
   leadershipTransferToServer(id: ServerID, address: ServerAddress): Future {
     return this.#requests.transfer({ id, address });
+  }
+
+  /**
+   * Changes the config while the node runs. A longer heartbeat timeout counts from the next wait
+   * on, a shorter one at once. Go: `Raft.ReloadConfig`.
+   *
+   * @param config all five values, see {@link RaftView.reloadableConfig}
+   * @throws `ERR_INVALID_CONFIG` for what {@link validateConfig} refuses; nothing changes then
+   */
+  reloadConfig(config: ReloadableConfig): void {
+    this.#requests.reload(config);
   }
 
   /**
@@ -211,7 +267,7 @@ export class Raft extends RaftView implements RaftNode {
    *   `ERR_SNAPSHOT_SIZE`, which leave the state as it was; with `ErrLeadershipLost` when it may or
    *   may not have taken place. Throws `ERR_INVALID_ARGUMENT`
    */
-  restore(meta: SnapshotMeta, reader: AsyncIterable<Uint8Array>, timeout = 0): Future {
+  restore(meta: SnapshotMeta, reader: AsyncIterable<Uint8Array>, timeout: Timeout = 0): Future {
     checkStream('reader', reader);
     return this.#requests.restore(checkedMeta(meta), reader, timeout);
   }

@@ -1,5 +1,6 @@
 import { Channel } from '../../internal/channel.ts';
 import { ZERO_TIME } from '../../internal/timestamp.ts';
+import { defaultConfig, type ReloadableConfig, reloadableOf } from '../../raft/config.ts';
 import { Configuration, type Server, ServerSuffrage } from '../../raft/configuration.ts';
 import { ErrNotLeader, RaftError } from '../../raft/errors.ts';
 import type { FSM } from '../../raft/fsm.ts';
@@ -93,6 +94,22 @@ export class FakeRaft implements RaftNode {
 
   bootstrapCluster(): Future {
     return this.#answer('bootstrapCluster', undefined);
+  }
+
+  addPeer(): Future {
+    return this.#answer('addPeer', undefined);
+  }
+
+  removePeer(): Future {
+    return this.#answer('removePeer', undefined);
+  }
+
+  reloadConfig(): void {
+    this.calls.push('reloadConfig');
+  }
+
+  reloadableConfig(): ReloadableConfig {
+    return reloadableOf(defaultConfig());
   }
 
   addVoter(id: string, address: string): IndexFuture {

@@ -40,7 +40,8 @@ export function onBootstrap(
 ): void {
   const error = objection(node, configuration);
   if (error !== null) return out.push({ kind: 'settleError', ticket, error });
-  const proposal = configurationProposal(node, configuration);
+  // One version later than for a change: servers of version 1 may read this log.
+  const proposal = configurationProposal(node, configuration, 3);
   const entry: Log = { index: 1, term: 1, ...proposal, appendedAt: now.wall };
   node.currentTerm = 1;
   out.persistHardState(1, null);

@@ -23,6 +23,7 @@ import { leaderWasRemoved, onChangeConfiguration, settleConfiguration } from './
 import { checkInvariants, type NodeState } from './node.ts';
 import { onPreVoteReply, onRequestPreVote } from './pre-vote.ts';
 import { onPropose } from './proposal.ts';
+import { onReloadConfig } from './reload-config.ts';
 import {
   onAppendReply,
   onAppendSent,
@@ -152,6 +153,8 @@ function stepRequest(
       const value = { configuration: committed, configurationIndex: committedIndex };
       return out.push({ kind: 'settle', ticket: input.ticket, value });
     }
+    case 'reloadConfig':
+      return onReloadConfig(node, input, out);
     case 'shutdown':
       return becomeShutdown(node, now, out);
     default:

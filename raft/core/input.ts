@@ -21,6 +21,7 @@ import type { Candidacy } from './election.ts';
 import type { Leadership } from './leader.ts';
 import type { Transfer } from './leadership-transfer.ts';
 import type { Progress } from './progress.ts';
+import type { ReloadedConfig } from './reload-config.ts';
 import type { RestoredMeta } from './restore.ts';
 import type { PeerTimerName, TimerName } from './timeouts.ts';
 
@@ -122,6 +123,7 @@ export type MainInput =
       readonly durableIndex: number;
     }
   | { readonly kind: 'snapshotConfiguration'; readonly ticket: Ticket }
+  | ({ readonly kind: 'reloadConfig' } & Readonly<ReloadedConfig>)
   | { readonly kind: 'shutdown' };
 
 /** What may happen on a peer's lane: only progress, contact and match indexes change. */

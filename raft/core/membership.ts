@@ -81,9 +81,16 @@ export function acceptsConfigurationChange(node: NodeState): boolean {
   );
 }
 
-/** The entry that writes a configuration down, in the form the protocol version asks for. */
-export function configurationProposal(node: NodeState, configuration: Configuration): Proposal {
-  const legacy = node.config.protocolVersion < 2;
+/**
+ * The entry that writes a configuration down, in the form of the protocol version: before
+ * `knownSince` an entry is a list of the voters' addresses, and servers have no names.
+ */
+export function configurationProposal(
+  node: NodeState,
+  configuration: Configuration,
+  knownSince = 2,
+): Proposal {
+  const legacy = node.config.protocolVersion < knownSince;
   return {
     type: legacy ? LogType.LogRemovePeerDeprecated : LogType.LogConfiguration,
     data: legacy ? encodePeers(configuration, node.self) : encodeConfiguration(configuration),

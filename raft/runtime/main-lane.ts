@@ -40,6 +40,10 @@ export class EntryProposal implements Proposal, Guest {
     return (this.data?.length ?? 0) + (this.extensions?.length ?? 0);
   }
 
+  get hasLeft(): boolean {
+    return this.future.isSettled;
+  }
+
   refuse(error: Error): void {
     this.future.refused(error);
   }
@@ -301,6 +305,7 @@ export class MainLane {
     while (batch.length < MAX_BATCH_ENTRIES && bytes < MAX_BATCH_BYTES) {
       const proposal = this.#proposals.next();
       if (proposal === undefined) break;
+      proposal.future.taken();
       batch.push(proposal);
       bytes += proposal.sizeBytes;
     }

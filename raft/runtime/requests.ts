@@ -1,5 +1,11 @@
-import { checkTimeout } from '../arguments.ts';
-import type { ConfigurationChange, ServerAddress, ServerID } from '../configuration.ts';
+import { checkIndex, checkString } from '../arguments.ts';
+import { type ReloadableConfig, reloadableOf, validateConfig } from '../config.ts';
+import type {
+  ConfigurationChange,
+  ConfigurationChangeCommand,
+  ServerAddress,
+  ServerID,
+} from '../configuration.ts';
 import type { MainInput, Proposal, Ticket } from '../core/input.ts';
 import type { RestoredMeta } from '../core/restore.ts';
 import {
@@ -15,6 +21,7 @@ import {
   SettableFuture,
   WithoutResponse,
 } from '../future.ts';
+import { abortedBy, giveUpOn, limitsOf, type Timeout } from '../timeout.ts';
 import { EntryWaiter } from './effects.ts';
 import type { Waiter } from './ledger.ts';
 import { LinearReader } from './linear-reader.ts';
@@ -33,41 +40,75 @@ export class Requests {
   }
 
   /** Asks for a place in the log. The bytes are kept, not copied. */
-  propose({ type, data, extensions }: Proposal, timeoutMs: number): EntryFuture {
-    checkTimeout(timeoutMs);
+  propose({ type, data, extensions }: Proposal, timeout: Timeout): EntryFuture {
+    const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
-    const runner = this.#runner;
-    if (runner.isStopped) future.refused(ErrRaftShutdown);
-    else {
+    if (!this.#isRefused(future, signal)) {
       const deadlineMs = this.#deadline(timeoutMs);
-      runner.main.propose(new EntryProposal(type, data, extensions, future, deadlineMs));
+      this.#runner.main.propose(new EntryProposal(type, data, extensions, future, deadlineMs));
+      giveUpOn(signal, future, (error) => future.abandon(error));
     }
     return future;
   }
 
   /** Asks for a change of the configuration, which `minimumVersion` of the protocol knows. */
-  change(minimumVersion: number, change: ConfigurationChange, timeoutMs: number): IndexFuture {
-    checkTimeout(timeoutMs);
+  change(minimumVersion: number, change: ConfigurationChange, timeout: Timeout): IndexFuture {
+    checkString('id', change.serverID);
+    checkString('address', change.serverAddress);
+    checkIndex('prevIndex', change.prevIndex);
+    const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
     const runner = this.#runner;
     if (runner.node.config.protocolVersion < minimumVersion) future.refused(ErrUnsupportedProtocol);
-    else if (runner.isStopped) future.refused(ErrRaftShutdown);
-    else {
+    else if (!this.#isRefused(future, signal)) {
       runner.main.proposeChange({
         deadlineMs: this.#deadline(timeoutMs),
         sizeBytes: 0,
+        get hasLeft() {
+          return future.isSettled;
+        },
         refuse: (error) => future.refused(error),
         admit: () => {
+          future.taken();
           const ticket = runner.ledger.open(new EntryWaiter(future));
           return { kind: 'changeConfiguration', change, ticket };
         },
       });
+      giveUpOn(signal, future, (error) => future.abandon(error));
     }
     return new WithoutResponse(future);
   }
 
+  /** Asks for a change of a cluster whose servers have no names but their addresses. */
+  changePeer(command: ConfigurationChangeCommand, address: ServerAddress): Future {
+    const change = { command, serverID: address, serverAddress: address, prevIndex: 0 };
+    if (this.#runner.node.config.protocolVersion > 2) return failed(ErrUnsupportedProtocol);
+    return this.change(1, change, 0);
+  }
+
+  /**
+   * Takes over what may change of the config, or throws and changes nothing. What the rules read
+   * goes to them through their lane.
+   */
+  reload(wanted: ReloadableConfig): void {
+    const { config } = this.#runner.parts;
+    const reloaded = reloadableOf(wanted);
+    validateConfig({ ...config, ...reloaded });
+    Object.assign(config, reloaded);
+    this.#runner.post({
+      kind: 'reloadConfig',
+      heartbeatTimeoutMs: reloaded.heartbeatTimeout,
+      electionTimeoutMs: reloaded.electionTimeout,
+      trailingLogs: reloaded.trailingLogs,
+    });
+  }
+
   /** Asks to hand the leadership to `target`, or to whom the rules choose. */
   transfer(target: { id: ServerID; address: ServerAddress } | null): Future {
+    if (target !== null) {
+      checkString('id', target.id);
+      checkString('address', target.address);
+    }
     const { node, log } = this.#runner;
     if (node.config.protocolVersion < 3) return failed(ErrUnsupportedProtocol);
     if (target?.id === node.self.id) {
@@ -80,11 +121,12 @@ export class Requests {
   }
 
   /** Asks for an index to read at, and waits until the FSM has reached it. */
-  readIndex(timeoutMs: number): Future<number> {
-    checkTimeout(timeoutMs);
+  readIndex(timeout: Timeout): Future<number> {
+    const { timeoutMs, signal } = limitsOf(timeout);
     const future = new SettableFuture<number>();
     const reader = new LinearReader(this.#runner, future, timeoutMs);
-    this.#post(reader, (ticket) => ({ kind: 'readIndex', ticket }));
+    giveUpOn(signal, future, (error) => reader.fail(error));
+    if (!future.isSettled) this.#post(reader, (ticket) => ({ kind: 'readIndex', ticket }));
     return future;
   }
 
@@ -92,17 +134,18 @@ export class Requests {
   restore(
     meta: RestoredMeta,
     reader: AsyncIterable<Uint8Array>,
-    timeoutMs: number,
+    timeout: Timeout,
   ): WithoutResponse {
-    checkTimeout(timeoutMs);
+    const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
     const runner = this.#runner;
-    if (runner.isStopped) future.refused(ErrRaftShutdown);
-    else if (runner.ledger.isFull) future.refused(ErrEnqueueTimeout);
+    if (this.#isRefused(future, signal)) return new WithoutResponse(future);
+    if (runner.ledger.isFull) future.refused(ErrEnqueueTimeout);
     else {
       runner.main.flush();
       const ticket = runner.restores.open(reader, future, timeoutMs);
       runner.post({ kind: 'restore', meta, ticket });
+      giveUpOn(signal, future, (error) => runner.ledger.fail(ticket, error));
     }
     return new WithoutResponse(future);
   }
@@ -121,6 +164,13 @@ export class Requests {
     if (runner.isStopped) waiter.fail(ErrRaftShutdown);
     else if (runner.ledger.isFull) waiter.fail(ErrEnqueueTimeout);
     else runner.post(input(runner.ledger.open(waiter)));
+  }
+
+  /** True when nothing is to be appended: the node has stopped, or its caller gave up before. */
+  #isRefused(future: EntryFuture, signal: AbortSignal | undefined): boolean {
+    if (this.#runner.isStopped) future.refused(ErrRaftShutdown);
+    else if (signal?.aborted === true) future.refused(abortedBy(signal));
+    return future.isSettled;
   }
 
   #deadline(timeoutMs: number): number {

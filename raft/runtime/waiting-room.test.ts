@@ -10,6 +10,7 @@ function setUp() {
   const guest = (name: string, deadlineMs = 0, sizeBytes = 1): Guest => ({
     deadlineMs,
     sizeBytes,
+    hasLeft: false,
     refuse: (error) => void refused.push(`${name}: ${error.message}`),
   });
   return { time, room, refused, guest };

@@ -7,6 +7,8 @@ export interface Guest {
   /** When it gives up, in milliseconds of the node's clock; 0 for never. */
   readonly deadlineMs: number;
   readonly sizeBytes: number;
+  /** Wants in no more, and was told so. It keeps its place until its turn comes. */
+  readonly hasLeft: boolean;
   /** It was never let in. */
   refuse(error: Error): void;
 }
@@ -59,6 +61,7 @@ export class WaitingRoom<T extends Guest> {
   next(): T | undefined {
     for (let guest = this.#guests.shift(); guest !== undefined; guest = this.#guests.shift()) {
       this.#bytes -= guest.sizeBytes;
+      if (guest.hasLeft) continue;
       if (guest.deadlineMs === 0 || this.#clock.monotonicMs() <= guest.deadlineMs) return guest;
       guest.refuse(ErrEnqueueTimeout);
     }
