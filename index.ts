@@ -146,7 +146,9 @@ export type {
 } from './raft/observation.ts';
 export { Raft } from './raft/raft.ts';
 export type { RaftView } from './raft/raft-view.ts';
+export { getConfiguration } from './raft/read-configuration.ts';
 export { bootstrapCluster, hasExistingState } from './raft/recover.ts';
+export { recoverCluster } from './raft/recover-cluster.ts';
 export {
   type OpenSnapshot,
   type SnapshotMeta,
