@@ -90,7 +90,7 @@ export interface Config {
 export interface ReloadableConfig {
   /** Entries kept after a snapshot; taken into account when the next one is complete. */
   trailingLogs: number;
-  /** How often a snapshot is considered, in milliseconds; counts once the wait under way is over. */
+  /** How often a snapshot is considered, in milliseconds; counts after the wait under way. */
   snapshotInterval: number;
   /** Entries since the last snapshot that make a new one worthwhile. */
   snapshotThreshold: number;
