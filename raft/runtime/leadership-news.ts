@@ -27,15 +27,20 @@ export class LeadershipNews {
   /** `notifyCh` gets every word, and never holds the node up. */
   changed(isLeader: boolean): void {
     overrideNotify(this.leaderCh, isLeader);
-    this.close();
+    this.#stopMetrics();
     if (isLeader) this.#logStoreMetrics = this.#emitLogStoreMetrics();
     const { notifyCh } = this.#o;
     if (notifyCh === undefined) return;
     this.#notified = this.#notified.then(() => notifyCh.send(isLeader)).catch(() => {});
   }
 
-  /** Ends what goes on as long as a node leads. */
+  /** There will be no more news: whoever iterates comes to the end. */
   close(): void {
+    this.#stopMetrics();
+    this.leaderCh.close();
+  }
+
+  #stopMetrics(): void {
     this.#logStoreMetrics?.cancel();
     this.#logStoreMetrics = null;
   }

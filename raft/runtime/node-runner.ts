@@ -366,10 +366,10 @@ export class NodeRunner {
     const reason = this.#fatal ?? ErrRaftShutdown;
     this.#writer.close(reason);
     this.#timers.close();
-    this.#news.close();
     if (this.#fatal !== null) this.#inFlight.failAfter(0, this.#fatal);
     this.restores.stop(reason);
     this.#attempt(() => this.#stepShutdown());
+    this.#news.close();
     this.#published = { ...published(this.node), role: RaftState.Shutdown };
     this.#attempt(() => trans.setHeartbeatHandler(null));
     this.#receiver.stop();
