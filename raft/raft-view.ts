@@ -37,12 +37,18 @@ export abstract class RaftView {
     return this.#runner.published.role;
   }
 
-  /** The leader's address, empty when unknown. Deprecated as in Go by `leaderWithID`. */
+  /**
+   * The leader's address, empty when unknown. Deprecated as in Go, by {@link Raft.leaderWithID}.
+   * Go: `Raft.Leader`.
+   */
   leader(): ServerAddress {
     return this.#runner.published.leaderAddress;
   }
 
-  /** The leader as far as this node knows, both parts empty when it knows none. */
+  /**
+   * The leader as far as this node knows, both parts empty when it knows none; the id is empty too
+   * when the leader speaks an old protocol. Go: `Raft.LeaderWithID`.
+   */
   leaderWithID(): LeaderInfo {
     const { leaderAddress, leaderID } = this.#runner.published;
     return { address: leaderAddress, id: leaderID };
