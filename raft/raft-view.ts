@@ -38,7 +38,7 @@ export abstract class RaftView {
   }
 
   /**
-   * The leader's address, empty when unknown. Deprecated as in Go, by {@link Raft.leaderWithID}.
+   * The leader's address, empty when unknown. Deprecated as in Go, by `leaderWithID`.
    * Go: `Raft.Leader`.
    */
   leader(): ServerAddress {

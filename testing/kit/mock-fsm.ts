@@ -103,17 +103,17 @@ export class MockFSMConfigStore implements ConfigurationStore {
     this.fsm = fsm;
   }
 
-  /** See {@link MockFSM.apply}. */
+  /** See {@link MockFSM.apply}. Go: `MockFSM.Apply`. */
   apply(log: Log): number {
     return this.fsm.apply(log);
   }
 
-  /** See {@link MockFSM.snapshot}. */
+  /** See {@link MockFSM.snapshot}. Go: `MockFSM.Snapshot`. */
   snapshot(): MockSnapshot {
     return this.fsm.snapshot();
   }
 
-  /** See {@link MockFSM.restore}. */
+  /** See {@link MockFSM.restore}. Go: `MockFSM.Restore`. */
   restore(reader: AsyncIterable<Uint8Array>): Promise<void> {
     return this.fsm.restore(reader);
   }

@@ -20,29 +20,38 @@ export class MockMonotonicLogStore implements LogStore, MonotonicLogStore {
     return true;
   }
 
-  /** The lowest index of the store inside, 0 when it is empty. */
+  /**
+   * The lowest index of the store inside, 0 when it is empty.
+   * Go: `MockMonotonicLogStore.FirstIndex`.
+   */
   firstIndex(): MaybePromise<number> {
     return this.#store.firstIndex();
   }
 
-  /** The highest index of the store inside, 0 when it is empty. */
+  /**
+   * The highest index of the store inside, 0 when it is empty.
+   * Go: `MockMonotonicLogStore.LastIndex`.
+   */
   lastIndex(): MaybePromise<number> {
     return this.#store.lastIndex();
   }
 
-  /** The entry at `index`, or `ErrLogNotFound`. */
+  /** The entry at `index`, or `ErrLogNotFound`. Go: `MockMonotonicLogStore.GetLog`. */
   getLog(index: number): MaybePromise<Log> {
     return this.#store.getLog(index);
   }
 
-  /** Stores one entry; see {@link MockMonotonicLogStore.storeLogs}. */
+  /**
+   * Stores one entry; see {@link MockMonotonicLogStore.storeLogs}.
+   * Go: `MockMonotonicLogStore.StoreLog`.
+   */
   storeLog(log: Log): MaybePromise<void> {
     return this.storeLogs([log]);
   }
 
   /**
    * Stores entries that follow what is there. Throws `ERR_LOG_NOT_MONOTONIC`, and stores none, when
-   * one does not follow the entry before it.
+   * one does not follow the entry before it. Go: `MockMonotonicLogStore.StoreLogs`.
    */
   storeLogs(logs: readonly Log[]): MaybePromise<void> {
     const last = this.#store.lastIndex();
@@ -50,7 +59,7 @@ export class MockMonotonicLogStore implements LogStore, MonotonicLogStore {
     return this.#store.storeLogs(logs);
   }
 
-  /** Deletes from `min` to `max`, both included. */
+  /** Deletes from `min` to `max`, both included. Go: `MockMonotonicLogStore.DeleteRange`. */
   deleteRange(min: number, max: number): MaybePromise<void> {
     return this.#store.deleteRange(min, max);
   }
