@@ -15,7 +15,7 @@ function registryWith(...observers: ReturnType<typeof newObserver>[]): Observers
   return registry;
 }
 
-it('delivers what the filter lets through and counts only that', () => {
+it('delivers what the filter lets through and counts only that (S157)', () => {
   const channel = new Channel<Observation>(4);
   const observer = newObserver(channel, false, ({ data }) => data.kind === 'RaftState');
   const registry = registryWith(observer);
@@ -27,7 +27,7 @@ it('delivers what the filter lets through and counts only that', () => {
   expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([1, 0]);
 });
 
-it('without a channel only runs the filter and counts nothing', () => {
+it('without a channel only runs the filter and counts nothing (S157)', () => {
   const seen: Observation[] = [];
   const observer = newObserver(null, true, (observation) => seen.push(observation) > 0);
   expect(registryWith(observer).notify(stateChange(RaftState.Follower))).toBeUndefined();
@@ -35,7 +35,7 @@ it('without a channel only runs the filter and counts nothing', () => {
   expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([0, 0]);
 });
 
-it('drops and counts what does not fit when it may not block', () => {
+it('drops and counts what does not fit when it may not block (S157)', () => {
   const channel = new Channel<Observation>(1);
   const observer = newObserver(channel, false, null);
   const registry = registryWith(observer);
@@ -45,7 +45,7 @@ it('drops and counts what does not fit when it may not block', () => {
   expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([1, 2]);
 });
 
-it('holds the node up until every blocking observer took it', async () => {
+it('holds the node up until every blocking observer took it (S157)', async () => {
   const channels = [new Channel<Observation>(0), new Channel<Observation>(0)] as const;
   const observers = channels.map((channel) => newObserver(channel, true, null));
   const registry = registryWith(...observers);
@@ -74,7 +74,7 @@ it('lets go when the channel of a blocking observer is closed', async () => {
   expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([0, 2]);
 });
 
-it('registers an observer once and stops telling it when it is taken out', () => {
+it('registers an observer once and stops telling it when it is taken out (S157)', () => {
   const observer = newObserver(new Channel<Observation>(9), false, null);
   const registry = registryWith(observer, observer);
   registry.notify(stateChange(RaftState.Leader));

@@ -42,14 +42,14 @@ function change(
 }
 
 describe('a configuration', () => {
-  it('is cloned whole (TestConfiguration_Configuration_Clone, 79)', () => {
+  it('is cloned whole (test 79)', () => {
     const clone = mixed.clone();
     expect(clone).toEqual(mixed);
     expect(clone.servers).not.toBe(mixed.servers);
     expect(clone.servers[0]).not.toBe(mixed.servers[0]);
   });
 
-  it('has votes of voters only (TestConfiguration_hasVote, 81)', () => {
+  it('has votes of voters only (test 81)', () => {
     expect(['v', 'n', 's', 'unknown'].map((id) => hasVote(mixed, id))).toEqual([
       true,
       false,
@@ -88,7 +88,7 @@ describe('a configuration', () => {
 });
 
 describe('names', () => {
-  it('are Go’s, and numbers without one get Go’s answer', () => {
+  it('are Go’s, and numbers without one get Go’s answer (S126)', () => {
     const suffrages: number[] = [0, 1, 2, 3];
     const named = suffrages.map((n) => serverSuffrageToString(n as ServerSuffrage));
     expect(named).toEqual(['Voter', 'Nonvoter', 'Staging', 'ServerSuffrage']);
@@ -101,11 +101,19 @@ describe('names', () => {
       'Promote',
       'ConfigurationChangeCommand',
     ]);
-    expect(Command.AddStaging).toBe(Command.AddVoter);
+    expect(Command).toEqual({
+      AddVoter: 0,
+      AddNonvoter: 1,
+      DemoteVoter: 2,
+      RemoveServer: 3,
+      Promote: 4,
+      AddStaging: 0,
+    });
+    expect(ServerSuffrage).toEqual({ Voter: 0, Nonvoter: 1, Staging: 2 });
   });
 });
 
-describe('checkConfiguration (82)', () => {
+describe('checkConfiguration', () => {
   it.each([
     ['nothing', [], /^need at least one voter in configuration: {Servers:\[\]}$/],
     ['nonvoters only', [server('n', Nonvoter)], /^need at least one voter/],
@@ -121,21 +129,21 @@ describe('checkConfiguration (82)', () => {
       [server('a'), server('b', Nonvoter, 'a:1')],
       /^found duplicate address in .*: a:1$/,
     ],
-  ])('refuses %s', (_what, servers, message) => {
+  ])('refuses %s (S128, test 82)', (_what, servers, message) => {
     const check = () => checkConfiguration(configuration(...servers));
     expect(check).toThrow(RaftError);
     expect(check).toThrow(message);
     expect(check).toThrow(expect.objectContaining({ code: 'ERR_INVALID_CONFIGURATION' }));
   });
 
-  it('is content with one voter and one nonvoter', () => {
+  it('is content with one voter and one nonvoter (test 82)', () => {
     expect(() =>
       checkConfiguration(configuration(server('a'), server('n', Nonvoter))),
     ).not.toThrow();
   });
 });
 
-describe('nextConfiguration (TestConfiguration_nextConfiguration_table, 83)', () => {
+describe('nextConfiguration', () => {
   const id1 = (suffrage: ServerSuffrage, address = 'addr1x') => server('id1', suffrage, address);
   const other = server('id2', Voter, 'addr2');
 
@@ -171,14 +179,14 @@ describe('nextConfiguration (TestConfiguration_nextConfiguration_table, 83)', ()
     ['Promote: voter', Command.Promote, [voter1], [voter1]],
     ['Promote: staging', Command.Promote, [id1(Staging)], [id1(Voter)]],
     ['Promote: nonvoter', Command.Promote, [id1(Nonvoter), other], [id1(Nonvoter), other]],
-  ])('%s', (_what, command, before, after) => {
+  ])('%s (S125, test 83)', (_what, command, before, after) => {
     const current = configuration(...before);
     const next = nextConfiguration(current, 1, change(command));
     expect(next.servers).toEqual(after);
     expect(current.servers).toEqual(before);
   });
 
-  it('rests on the index it was told (TestConfiguration_nextConfiguration_prevIndex, 84)', () => {
+  it('rests on the index it was told (S127, test 84)', () => {
     const add = (prevIndex: number) => () =>
       nextConfiguration(
         configuration(other),
@@ -191,7 +199,7 @@ describe('nextConfiguration (TestConfiguration_nextConfiguration_table, 83)', ()
     expect(add(0)().servers).toHaveLength(2);
   });
 
-  it('leaves no malformed configuration (85)', () => {
+  it('leaves no malformed configuration (S128, test 85)', () => {
     const next =
       (command: Command, ...servers: Server[]) =>
       () =>

@@ -28,7 +28,7 @@ const singletons = Object.entries(errors).filter(
 );
 
 describe('the errors that are compared by identity', () => {
-  it('are all of Go’s, in its words', () => {
+  it('are all of Go’s, in its words (S165)', () => {
     const said = Object.fromEntries(singletons.map(([name, { message }]) => [name, message]));
     expect(said).toEqual(texts);
   });

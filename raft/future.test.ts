@@ -5,7 +5,7 @@ import { EntryFuture, KnownConfiguration, SettableFuture, WithoutResponse } from
 const failure = new Error('failed');
 
 describe('a future', () => {
-  it('that ends well has no error and a value (TestDeferFutureSuccess, 141)', async () => {
+  it('that ends well has no error and a value (S164, test 141)', async () => {
     const future = new SettableFuture<string>();
     expect(future.isSettled).toBe(false);
     expect(future.succeed('done')).toBe(true);
@@ -15,7 +15,7 @@ describe('a future', () => {
     expect(await future).toBe('done');
   });
 
-  it('that ends badly gives the same error however often it is asked (142)', async () => {
+  it('that ends badly gives the same error however often it is asked (S164, test 142)', async () => {
     const future = new SettableFuture<string>();
     future.fail(failure);
     expect(await future.error()).toBe(failure);
@@ -23,7 +23,7 @@ describe('a future', () => {
     await expect(future).rejects.toBe(failure);
   });
 
-  it('tells everybody who waited before it ended (TestDeferFutureConcurrent, 143)', async () => {
+  it('tells everybody who waited before it ended (test 143)', async () => {
     const future = new SettableFuture<number>();
     const waiting = [future.error(), future.error(), future.then((n) => n + 1)];
     setTimeout(() => future.succeed(41), 1);
@@ -34,7 +34,7 @@ describe('a future', () => {
     expect(await Promise.all(errors)).toEqual([failure, failure]);
   });
 
-  it('ends once: what comes later is ignored', async () => {
+  it('ends once: what comes later is ignored (S164)', async () => {
     const good = new SettableFuture<string>();
     good.succeed('first');
     expect([good.succeed('second'), good.fail(failure)]).toEqual([false, false]);
@@ -56,7 +56,7 @@ describe('a future', () => {
     expect(refused.index()).toBe(0);
   });
 
-  it('that fails and is not looked at is no unhandled rejection', async () => {
+  it('that fails and is not looked at is no unhandled rejection (S164)', async () => {
     const unhandled: unknown[] = [];
     const listen = (reason: unknown) => unhandled.push(reason);
     process.on('unhandledRejection', listen);

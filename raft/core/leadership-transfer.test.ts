@@ -105,7 +105,7 @@ describe('handing over', () => {
     expect(only(heldBy(node, 'b', 4), 'sendTimeoutNow')).toEqual([]);
   });
 
-  it('picks the server itself when nobody is named', () => {
+  it('picks the server itself when nobody is named (S90)', () => {
     const node = settled();
     expect(theOnly(transfer(node, null), 'sendTimeoutNow')).toMatchObject({
       id: 'b',
@@ -127,14 +127,14 @@ describe('handing over', () => {
 
   it.each([
     [
-      'to whom nobody knows (59)',
+      'to whom nobody knows',
       'abc',
       'ERR_UNKNOWN_PEER',
       /cannot find replication state for abc/,
     ],
     ['to itself', 'a', 'ERR_UNKNOWN_PEER', /cannot find replication state for a/],
     ['to a nonvoter', 'n', 'ERR_TRANSFER_TO_NONVOTER', /expected a voter .* n is none/],
-  ])('%s is refused', (_what, id, code, message) => {
+  ])('%s is refused (S90, test 59)', (_what, id, code, message) => {
     const servers = [...voters('a', 'b').servers, server('n', ServerSuffrage.Nonvoter)];
     const node = settled({ servers: new Configuration(servers) });
     expect(transfer(node, id).list).toEqual([failed(code, message)]);
@@ -157,7 +157,7 @@ describe('handing over', () => {
 describe('a handing-over ends', () => {
   const error = new Error('unreachable');
 
-  it('well when the leadership is lost, to whomever', () => {
+  it('well when the leadership is lost, to whomever (S92)', () => {
     const node = settled();
     transfer(node);
     const request = { term: 3, lastLogIndex: 2, lastLogTerm: 2, leadershipTransfer: true };
@@ -231,7 +231,7 @@ describe('a server that is told to stand', () => {
     return step(node, { kind: 'timeoutNow', request: new TimeoutNowRequest(), ticket: 1 });
   }
 
-  it('stands at once, without pre-votes, and says why it does', () => {
+  it('stands at once, without pre-votes, and says why it does (S95)', () => {
     const node = newNode();
     node.leaderAddress = 'b:1';
     const out = timeoutNow(node);

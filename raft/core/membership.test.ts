@@ -63,7 +63,7 @@ function change(node: NodeState, command: Command, id: string, more: object = {}
 }
 
 describe('a change of the membership', () => {
-  it('is in force when it is appended: the entry, its future, the new peer, in order', () => {
+  it('is in force when it is appended: entry, future, new peer, in this order (S129)', () => {
     const node = settled();
     const out = change(node, Command.AddVoter, 'd');
     const four = voters('a', 'b', 'c', 'd');
@@ -101,7 +101,7 @@ describe('a change of the membership', () => {
     expect(node).toMatchObject({ commitIndex: 3, configurations: { committedIndex: 3 } });
   });
 
-  it('that changes nothing takes its place in the log all the same (48)', () => {
+  it('that changes nothing takes its place in the log all the same (S125)', () => {
     const node = settled();
     const out = change(node, Command.RemoveServer, 'z');
     expect(kindsOf(out)).toEqual(['startAppend', 'sendAppend', 'bindEntry']);
@@ -137,7 +137,7 @@ describe('a change of the membership', () => {
       { serverAddress: 'b:1' },
       /duplicate address/,
     ],
-  ])('is refused for %s, and nothing is written', (_what, command, id, more, message) => {
+  ])('is refused for %s, and nothing is written (S127, S128)', (_what, command, id, more, message) => {
     const node = settled();
     const out = change(node, command, id, more);
     const error = expect.objectContaining({ message: expect.stringMatching(message) });

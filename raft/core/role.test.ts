@@ -30,7 +30,7 @@ function leader(): NodeState {
 }
 
 describe('setLeader', () => {
-  it('tells observers what is new and nothing else', () => {
+  it('tells observers what is new and nothing else (S155)', () => {
     const node = newNode();
     expect(performing((out) => setLeader(node, 'b:1', 'b', out)).list).toEqual([
       {
@@ -125,7 +125,7 @@ describe('shutting down', () => {
     expect(() => checkInvariants(node)).not.toThrow();
   });
 
-  it('is final', () => {
+  it('is final (S162)', () => {
     const node = newNode();
     becomeShutdown(node, at(5), new Effects());
     const out = performing((effects) => {

@@ -35,7 +35,7 @@ function watch(futures: readonly Future<unknown>[]): { readonly counts: number[]
 }
 
 describe('a shutdown', () => {
-  it('settles every future, once, and leaves no timer (S70)', async () => {
+  it('settles every future, once, and leaves no timer (S70, S163)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3);
     nodes.isolate(...others);
     const inFlight = raft.apply(utf8('in flight'));
@@ -66,7 +66,7 @@ describe('a shutdown', () => {
     ]);
   });
 
-  it('waits for the write under way, and starts none behind it (R2, rule 19)', async () => {
+  it('waits for the write under way, and starts none behind it (S161)', async () => {
     const store = new AbleHookedStore();
     const { time, raft } = await cluster(1, { store });
     const gate = new Gate();
@@ -124,7 +124,7 @@ describe('a shutdown', () => {
     },
   );
 
-  it('is done once, however often it is asked for, and by `await using` too', async () => {
+  it('is done once, however often it is asked for, and by `await using` too (S161)', async () => {
     const { nodes, time, raft } = await cluster(1);
     const all = Promise.all([raft.shutdown(), raft.shutdown(), raft[Symbol.asyncDispose]()]);
     await time.result(all);
