@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
+import { stranger } from '../../testing/behaviour-fixture.ts';
+import { headerOf } from '../../testing/core-fixture.ts';
 import { AbleHookedStore, TestCluster, turn } from '../../testing/runtime-fixture.ts';
-import { ErrEnqueueTimeout } from '../errors.ts';
+import { ErrEnqueueTimeout, ErrNotLeader } from '../errors.ts';
+import { RequestVoteRequest } from '../messages.ts';
 
 async function single() {
   const store = new AbleHookedStore();
@@ -114,6 +117,34 @@ describe('a main lane that is held', () => {
     await turn();
     await time.result(raft.barrier());
     expect(leader.applied).toHaveLength(10);
+    await nodes.close();
+  });
+});
+
+describe('a main lane that the network keeps busy', () => {
+  it('answers its callers all the same (S3)', async () => {
+    const store = new AbleHookedStore();
+    const nodes = new TestCluster();
+    const { time } = nodes;
+    const raft = await nodes.add({ store }).start();
+    const trans = stranger(nodes);
+    store.onWrite = () => time.clock.sleep(10);
+    const answered: number[] = [];
+    for (let term = 1; term <= 200; term += 1) {
+      const request = new RequestVoteRequest({ rpcHeader: headerOf('c'), term });
+      trans.requestVote('a', 'a:1', request).then(
+        () => void answered.push(time.scheduler.nowMs),
+        () => {},
+      );
+    }
+    await time.pass(100);
+    const start = time.scheduler.nowMs;
+    const futures = [raft.apply(utf8('x')), raft.addVoter('b', 'b:1')];
+    for (const future of futures) expect(await time.error(future)).toBe(ErrNotLeader);
+    expect(time.scheduler.nowMs - start).toBeLessThan(50);
+    await time.pass(200);
+    expect(answered.length).toBeGreaterThan(10);
+    expect(answered.length).toBeLessThan(200);
     await nodes.close();
   });
 });

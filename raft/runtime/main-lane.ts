@@ -264,12 +264,19 @@ export class MainLane {
   }
 
   #nextInput(): MainInput | undefined {
+    // Whoever does not lead refuses its callers at once, however much the network brings.
+    const refused = this.#o.node.leadership === null ? this.#admitted() : undefined;
+    if (refused !== undefined) return refused;
     for (let input = this.#inbox.shift(); input !== undefined; input = this.#inbox.shift()) {
       if (this.#roomWaiters.length > 0 && this.#inbox.length <= MAX_INBOX) {
         for (const wake of this.#roomWaiters.splice(0)) wake();
       }
       if (this.#isWanted(input)) return input;
     }
+    return this.#admitted();
+  }
+
+  #admitted(): MainInput | undefined {
     return this.#admitChange() ?? this.#admitProposals();
   }
 
