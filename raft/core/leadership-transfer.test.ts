@@ -126,12 +126,7 @@ describe('handing over', () => {
   });
 
   it.each([
-    [
-      'to whom nobody knows',
-      'abc',
-      'ERR_UNKNOWN_PEER',
-      /cannot find replication state for abc/,
-    ],
+    ['to whom nobody knows', 'abc', 'ERR_UNKNOWN_PEER', /cannot find replication state for abc/],
     ['to itself', 'a', 'ERR_UNKNOWN_PEER', /cannot find replication state for a/],
     ['to a nonvoter', 'n', 'ERR_TRANSFER_TO_NONVOTER', /expected a voter .* n is none/],
   ])('%s is refused (S90, test 59)', (_what, id, code, message) => {

@@ -137,13 +137,16 @@ describe('a change of the membership', () => {
       { serverAddress: 'b:1' },
       /duplicate address/,
     ],
-  ])('is refused for %s, and nothing is written (S127, S128)', (_what, command, id, more, message) => {
-    const node = settled();
-    const out = change(node, command, id, more);
-    const error = expect.objectContaining({ message: expect.stringMatching(message) });
-    expect(out.list).toEqual([{ kind: 'settleError', ticket: TICKET, error }]);
-    expect(node.configurations.latestIndex).toBe(1);
-  });
+  ])(
+    'is refused for %s, and nothing is written (S127, S128)',
+    (_what, command, id, more, message) => {
+      const node = settled();
+      const out = change(node, command, id, more);
+      const error = expect.objectContaining({ message: expect.stringMatching(message) });
+      expect(out.list).toEqual([{ kind: 'settleError', ticket: TICKET, error }]);
+      expect(node.configurations.latestIndex).toBe(1);
+    },
+  );
 
   it('moves a peer to its new address: what is in flight means nothing (S86, #471)', () => {
     const { log, lines } = recordingLogger();
