@@ -35,7 +35,7 @@ function applyMany({ raft }: TestNode, count: number): ApplyFuture[] {
 }
 
 describe('starting and stopping', () => {
-  it('1: a node starts and stops, and nothing of it stays', async () => {
+  it('a node starts and stops, and nothing of it stays (test 1)', async () => {
     const { nodes, time } = await cluster(1);
     await nodes.close();
     const { eventsRun } = time.scheduler;
@@ -43,7 +43,7 @@ describe('starting and stopping', () => {
     expect(time.scheduler.eventsRun).toBe(eventsRun);
   });
 
-  it('2: after the shutdown everything is refused, and nothing was appended', async () => {
+  it('after the shutdown everything is refused, and nothing was appended (test 2)', async () => {
     const { nodes, time, raft } = await cluster(1);
     await nodes.close();
     const refused = [
@@ -68,7 +68,7 @@ describe('starting and stopping', () => {
     expect(raft.fatal).toBeNull();
   });
 
-  it('3: three empty nodes are bootstrapped live, once', async () => {
+  it('three empty nodes are bootstrapped live, once (S20, test 3)', async () => {
     const nodes = new TestCluster();
     for (let i = 0; i < 3; i += 1) await nodes.add().start();
     nodes.connect();
@@ -87,7 +87,7 @@ describe('starting and stopping', () => {
     await nodes.close();
   });
 
-  it('4: a nonvoter cannot bootstrap', async () => {
+  it('a nonvoter cannot bootstrap (S20, test 4)', async () => {
     const nodes = new TestCluster();
     const node = nodes.add();
     const raft = await node.start();
@@ -101,7 +101,7 @@ describe('starting and stopping', () => {
     await nodes.close();
   });
 
-  it('7: a node that was added has state of its own', async () => {
+  it('a node that was added has state of its own (test 7)', async () => {
     const { nodes, time, raft } = await cluster(1);
     const added = nodes.add();
     const exists = () => hasExistingState(added.store, added.store, added.snaps);
@@ -131,7 +131,7 @@ describe('starting and stopping', () => {
 });
 
 describe('applying', () => {
-  it('9: a single node leads, says so on its channel, and answers with its FSM', async () => {
+  it('a single node leads, says so on its channel, and answers with its FSM (test 9)', async () => {
     const { nodes, time, raft } = await cluster(1);
     expect(await raft.leaderCh().receive()).toEqual({ done: false, value: true });
     const future = raft.apply(utf8('test'));
@@ -141,7 +141,7 @@ describe('applying', () => {
     await nodes.close();
   });
 
-  it('10, 11: three nodes elect a leader that all know by name, and apply the same', async () => {
+  it('three nodes elect a leader that all know by name (test 10, test 11)', async () => {
     const { nodes, leader } = await cluster(3);
     applyMany(leader, 5);
     await nodes.agree(5);
@@ -152,7 +152,7 @@ describe('applying', () => {
     await nodes.close();
   });
 
-  it('29: only the leader takes commands', async () => {
+  it('only the leader takes commands (S29, test 29)', async () => {
     const { nodes, time, others } = await cluster(3);
     for (const { raft } of others) {
       const future = raft.apply(utf8('x'));
@@ -165,7 +165,7 @@ describe('applying', () => {
     await nodes.close();
   });
 
-  it('30, 33: a hundred at a time are applied in order, and a barrier waits for them', async () => {
+  it('a hundred at a time are applied in order, before a barrier (S61, test 30, test 33)', async () => {
     const { nodes, time, leader, raft } = await cluster(3);
     const futures = applyMany(leader, 100);
     await time.result(raft.barrier());
@@ -188,7 +188,7 @@ describe('applying', () => {
     await nodes.close();
   });
 
-  it('31: a command that is not let in within its time is refused, not appended', async () => {
+  it('a command that is not let in within its time is refused (S55, test 31)', async () => {
     const store = new AbleHookedStore();
     const { nodes, time, leader, raft } = await cluster(1, { store });
     const gate = new Gate();
@@ -238,7 +238,7 @@ describe('applying', () => {
 });
 
 describe('losing the leader or a follower', () => {
-  it('16: the others elect another; what the old one could not commit is lost', async () => {
+  it('the others elect another; what the old one could not commit is lost (test 16)', async () => {
     const { nodes, time, leader, others } = await cluster(3);
     await time.result(leader.raft.apply(utf8('test')));
     await nodes.agree(1);
@@ -256,7 +256,7 @@ describe('losing the leader or a follower', () => {
     await nodes.close();
   });
 
-  it('17: a leader without a quorum steps down, and says so', async () => {
+  it('a leader without a quorum steps down, and says so (S51)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(2);
     await raft.leaderCh().receive();
     nodes.isolate(leader);
@@ -278,7 +278,7 @@ describe('losing the leader or a follower', () => {
     await nodes.close();
   });
 
-  it('18, 32: a follower that was away or restarted catches up without an election', async () => {
+  it('a follower that was away or restarted catches up without an election (test 32)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3);
     const [away, restarted] = others;
     if (away === undefined || restarted === undefined) throw new Error('two followers wanted');
@@ -294,7 +294,7 @@ describe('losing the leader or a follower', () => {
     await nodes.close();
   });
 
-  it('15: every change of leadership reaches notifyCh, read in time or not', async () => {
+  it('every change of leadership reaches notifyCh, read in time or not (test 15)', async () => {
     const notifyCh = new Channel<boolean>(0);
     const { nodes, time, leader } = await cluster(1, { config: { notifyCh } });
     expect(leader.isLeader).toBe(true);
@@ -306,7 +306,7 @@ describe('losing the leader or a follower', () => {
   });
 });
 
-it('stats are numbers for people, under the keys of Go', async () => {
+it('stats are numbers for people, under the keys of Go (S24)', async () => {
   const { nodes, time, leader, raft } = await cluster(3);
   await time.result(Promise.all(applyMany(leader, 3)));
   const stats = raft.stats();
