@@ -1,0 +1,126 @@
+import { concatBytes } from '../internal/bytes.ts';
+import { asError, RaftError } from './errors.ts';
+import type { SnapshotSink } from './snapshot.ts';
+
+/** Turns values into bytes and back. It must give back an equal value, on every node. */
+export interface Codec {
+  /** The bytes of a value, at least one; throws for what it cannot carry. */
+  encode(value: unknown): Uint8Array;
+  /** The value of bytes; throws unless they are one value and nothing else. */
+  decode(bytes: Uint8Array): unknown;
+}
+
+/** The first byte of a snapshot. */
+const FORMAT = 1;
+const HEADER_BYTES = 4;
+/** Bytes collected before they are handed to the sink. */
+const CHUNK_BYTES = 64 * 1024;
+/** A larger length is damage, or an item that no node should hold in one piece. */
+const MAX_ITEM_BYTES = 256 * 1024 * 1024;
+
+function header(lengthBytes: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  new DataView(bytes.buffer).setUint32(0, lengthBytes);
+  return bytes;
+}
+
+function malformed(text: string, cause?: unknown): RaftError {
+  return new RaftError('ERR_MALFORMED_SNAPSHOT', `malformed snapshot: ${text}`, { cause });
+}
+
+function encodeItem(codec: Codec, item: unknown): Uint8Array {
+  const bytes = codec.encode(item);
+  if (bytes.length > 0 && bytes.length <= MAX_ITEM_BYTES) return bytes;
+  const text = `an item of a snapshot must have 1 to ${MAX_ITEM_BYTES} bytes, got ${bytes.length}`;
+  throw new RaftError('ERR_INVALID_ARGUMENT', text);
+}
+
+/** Writes items one after the other, each with its length before it, 0 behind the last one. */
+export async function writeItems(
+  sink: SnapshotSink,
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+  codec: Codec,
+): Promise<void> {
+  let chunks: Uint8Array[] = [Uint8Array.of(FORMAT)];
+  let sizeBytes = 1;
+  for await (const item of items) {
+    const bytes = encodeItem(codec, item);
+    chunks.push(header(bytes.length), bytes);
+    sizeBytes += HEADER_BYTES + bytes.length;
+    if (sizeBytes < CHUNK_BYTES) continue;
+    await sink.write(concatBytes(chunks));
+    chunks = [];
+    sizeBytes = 0;
+  }
+  chunks.push(header(0));
+  await sink.write(concatBytes(chunks));
+}
+
+/** Hands out bytes in the sizes that are asked for, whatever the sizes they come in. */
+class Intake {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #chunks: Uint8Array[] = [];
+  #sizeBytes = 0;
+
+  constructor(source: AsyncIterator<Uint8Array>) {
+    this.#source = source;
+  }
+
+  /** The next `count` bytes; fewer at the end of the source. */
+  async take(count: number): Promise<Uint8Array> {
+    while (this.#sizeBytes < count) {
+      const next = await this.#source.next();
+      if (next.done === true) break;
+      this.#chunks.push(next.value);
+      this.#sizeBytes += next.value.length;
+    }
+    const [only] = this.#chunks;
+    const all = this.#chunks.length === 1 && only !== undefined ? only : concatBytes(this.#chunks);
+    const rest = all.subarray(count);
+    this.#chunks = [rest];
+    this.#sizeBytes = rest.length;
+    return all.subarray(0, count);
+  }
+}
+
+/** Reads what {@link writeItems} wrote; throws `ERR_MALFORMED_SNAPSHOT` for anything else. */
+export async function* readItems(
+  reader: AsyncIterable<Uint8Array>,
+  codec: Codec,
+): AsyncGenerator<unknown, undefined> {
+  const source = reader[Symbol.asyncIterator]();
+  const intake = new Intake(source);
+  try {
+    const [format] = await intake.take(1);
+    if (format !== FORMAT) throw malformed(`expected format ${FORMAT}, got ${format ?? 'no byte'}`);
+    for (let count = 0; ; count += 1) {
+      const bytes = await nextItem(intake, count);
+      if (bytes === null) return;
+      yield decodeItem(codec, bytes, count);
+    }
+  } finally {
+    await source.return?.();
+  }
+}
+
+async function nextItem(intake: Intake, count: number): Promise<Uint8Array | null> {
+  const head = await intake.take(HEADER_BYTES);
+  if (head.length < HEADER_BYTES) throw malformed(`it ends after ${count} items, without its end`);
+  const length = new DataView(head.buffer, head.byteOffset).getUint32(0);
+  if (length > MAX_ITEM_BYTES) {
+    throw malformed(`item ${count} should have at most ${MAX_ITEM_BYTES} bytes, has ${length}`);
+  }
+  const bytes = await intake.take(length === 0 ? 1 : length);
+  if (length === 0 && bytes.length > 0) throw malformed(`bytes follow its end, ${count} items`);
+  if (bytes.length < length) throw malformed(`item ${count} ends early`);
+  return length === 0 ? null : bytes;
+}
+
+function decodeItem(codec: Codec, bytes: Uint8Array, count: number): unknown {
+  try {
+    return codec.decode(bytes);
+  } catch (thrown) {
+    const { message } = asError(thrown);
+    throw malformed(`item ${count} cannot be decoded: ${message}`, thrown);
+  }
+}
