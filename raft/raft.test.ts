@@ -165,7 +165,7 @@ describe('applying', () => {
     await nodes.close();
   });
 
-  it('a hundred at a time are applied in order, before a barrier (S61, test 30, test 33)', async () => {
+  it('a hundred at a time are applied, before a barrier (S61, test 30, test 33)', async () => {
     const { nodes, time, leader, raft } = await cluster(3);
     const futures = applyMany(leader, 100);
     await time.result(raft.barrier());
