@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
-import { ListFSM, TestCluster, type TestNode, turn } from '../../testing/runtime-fixture.ts';
-import type { Configuration } from '../configuration.ts';
+import { Gate, ListFSM, TestCluster, type TestNode, turn } from '../../testing/runtime-fixture.ts';
+import { type Configuration, ServerSuffrage } from '../configuration.ts';
 import { ErrEnqueueTimeout, ErrLeadershipLost, ErrNotLeader } from '../errors.ts';
+import { type Meter, silentMeter } from '../metrics.ts';
 import { RaftState } from '../state.ts';
 
 async function cluster(count: number, config = {}) {
@@ -27,8 +28,14 @@ async function join(nodes: TestCluster, fsm = new ListFSM()): Promise<TestNode> 
   return added;
 }
 
-describe('adding', () => {
-  it('41: a fresh node joins, catches up and knows who belongs to it', async () => {
+/** A meter that tells what one gauge is set to. */
+function gaugeOf(name: string, record: (value: number) => void): Meter {
+  const other = silentMeter.createGauge('other');
+  return { ...silentMeter, createGauge: (made) => (made === name ? { record } : other) };
+}
+
+describe('a change of the membership', () => {
+  it('lets a fresh node join, catch up and know who belongs to it (test 41)', async () => {
     const { nodes, time, leader, raft } = await cluster(2);
     await time.result(raft.apply(utf8('before')));
     const added = await join(nodes);
@@ -42,7 +49,7 @@ describe('adding', () => {
     await nodes.close();
   });
 
-  it('42: a configuration store is told every committed configuration, once', async () => {
+  it('tells a configuration store every committed configuration, once (S136, test 42)', async () => {
     const told = new Map<TestNode, number[]>();
     const nodes = new TestCluster();
     const withStore = () => {
@@ -73,21 +80,23 @@ describe('adding', () => {
     await nodes.close();
   });
 
-  it('47, 48: a change that changes nothing is written all the same', async () => {
+  it('of a known or unknown server is written all the same (S125, test 47, test 48)', async () => {
     const { time, nodes, raft, others } = await cluster(3);
     const [other] = others;
     if (other === undefined) throw new Error('no follower');
-    const before = raft.getConfiguration().index();
+    const before = raft.getConfiguration();
     expect(await time.error(raft.addVoter(other.id, other.address))).toBeNull();
-    const between = raft.getConfiguration().index();
+    const between = raft.getConfiguration();
     expect(await time.error(raft.removeServer('nobody'))).toBeNull();
-    const after = raft.getConfiguration().index();
-    expect(before < between && between < after).toBe(true);
+    const after = raft.getConfiguration();
+    expect(before.index() < between.index() && between.index() < after.index()).toBe(true);
+    expect(between.configuration()).toEqual(before.configuration());
+    expect(after.configuration()).toEqual(before.configuration());
     expect(nodes.nodes.map(idsOf)).toEqual(['a b c', 'a b c', 'a b c']);
     await nodes.close();
   });
 
-  it('many changes at once are made one after the other', async () => {
+  it('many at once makes one change after the other (S129, S133)', async () => {
     const { nodes, time, raft, leader } = await cluster(1);
     const added = [await join(nodes), await join(nodes), await join(nodes)];
     const changes = added.map(({ id, address }) => raft.addNonvoter(id, address));
@@ -102,21 +111,21 @@ describe('adding', () => {
     await nodes.close();
   });
 
-  it('a change on an outdated configuration is refused', async () => {
+  it('on an outdated configuration is refused (S127)', async () => {
     const { nodes, time, raft } = await cluster(1);
     const error = await time.error(raft.addNonvoter('z', 'z:1', 99));
     expect(error?.message).toBe('configuration changed since 99 (latest is 1)');
     await nodes.close();
   });
 
-  it('only the leader changes the membership', async () => {
+  it('is for the leader alone (S133)', async () => {
     const { nodes, time, others } = await cluster(3);
     const [other] = others;
     expect(await time.error(other?.raft.addVoter('z', 'z:1') ?? fail())).toBe(ErrNotLeader);
     await nodes.close();
   });
 
-  it('R4: a change that is not let in within its time is refused, whatever is held', async () => {
+  it('that is not let in within its time is refused, whatever is held (S124)', async () => {
     const { nodes, time, raft } = await cluster(1);
     let release = (): void => {};
     raft.registerObserver({
@@ -138,7 +147,7 @@ describe('adding', () => {
     await nodes.close();
   });
 
-  it('R4: so is one that waits for the change before it', async () => {
+  it('that waits for the change before it is refused in time (S124, S133)', async () => {
     const { nodes, time, raft, others } = await cluster(3, { leaderLeaseTimeout: 50 });
     nodes.isolate(...others);
     const first = raft.addNonvoter('y', 'y:1');
@@ -149,8 +158,71 @@ describe('adding', () => {
   });
 });
 
+describe('a change that is made', () => {
+  it('is answered with its index, once the FSM is through with it (S131)', async () => {
+    const gate = new Gate();
+    const fsm = new ListFSM();
+    const nodes = await new TestCluster().start(1, () => ({ fsm }));
+    const { raft } = await nodes.leader();
+    fsm.onApply = gate.pass;
+    raft.apply(utf8('slow'));
+    const change = raft.addNonvoter('z', 'z:1');
+    let isDone = false;
+    void change.error().then(() => {
+      isDone = true;
+    });
+    await nodes.time.until(() => raft.commitIndex() === 4, 'both are committed');
+    await nodes.time.pass(100);
+    expect(isDone).toBe(false);
+    gate.open();
+    expect(await nodes.time.result(change)).toBeUndefined();
+    expect([change.index(), raft.getConfiguration().index()]).toEqual([4, 4]);
+    await nodes.close();
+  });
+
+  it('is observed, logged, and counted in raft.peers (S132)', async () => {
+    const seen: unknown[] = [];
+    const peers: number[] = [];
+    const meter = gaugeOf('raft.peers', (value) => peers.push(value));
+    const { nodes, time, raft, leader } = await cluster(2, { meter });
+    raft.registerObserver({
+      observe: ({ data }) => void (data.kind === 'PeerObservation' && seen.push(data)),
+    });
+    await time.result(raft.addNonvoter('z', 'z:1'));
+    await time.result(raft.addNonvoter('z', 'z:2'));
+    await time.result(raft.removeServer('z'));
+    const peer = { suffrage: ServerSuffrage.Nonvoter, id: 'z' };
+    expect(seen).toEqual([
+      { kind: 'PeerObservation', removed: false, peer: { ...peer, address: 'z:1' } },
+      { kind: 'PeerObservation', removed: true, peer: { ...peer, address: 'z:2' } },
+    ]);
+    expect(peers.slice(-3)).toEqual([3, 3, 2]);
+    const about = /peer|updating configuration/;
+    expect(leader.lines.filter((line) => about.test(line)).slice(1)).toEqual([
+      'info: updating configuration',
+      'info: added peer, starting replication',
+      'info: updating configuration',
+      'info: updating peer',
+      'info: updating configuration',
+      'info: removed peer, stopping replication',
+    ]);
+    await nodes.close();
+  });
+
+  it('holds at once, before it is committed: the new server counts (S129)', async () => {
+    const { nodes, time, raft } = await cluster(1);
+    const change = raft.addVoter('z', 'z:1');
+    await time.pass(20);
+    expect(raft.getConfiguration().configuration().servers).toHaveLength(2);
+    const command = raft.apply(utf8('x'));
+    expect(await time.error(change)).toBe(ErrLeadershipLost);
+    expect(await time.error(command)).toBe(ErrLeadershipLost);
+    await nodes.close();
+  });
+});
+
 describe('removing', () => {
-  it('43: a follower that was removed stays quiet', async () => {
+  it('leaves a follower quiet (S135, test 43)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3);
     const [gone, ...rest] = others;
     if (gone === undefined) throw new Error('no follower');
@@ -163,31 +235,35 @@ describe('removing', () => {
     await nodes.close();
   });
 
-  it('44: a leader that removes itself is told that it worked, and ends', async () => {
+  it('the leader itself works, and ends it (S63, S134, test 44)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3);
     expect(await time.error(raft.removeServer(leader.id))).toBeNull();
     await time.until(() => raft.state() === RaftState.Shutdown, 'it has ended');
     expect(raft.fatal).toBeNull();
     const next = await nodes.leader(others);
-    expect(idsOf(next).split(' ')).not.toContain(leader.id);
+    expect(idsOf(next)).toBe(others.map(({ id }) => id).join(' '));
     await nodes.close();
   });
 
-  it('45: or stays as a follower, when its config says so', async () => {
+  it('the leader itself makes it a follower, when its config says so (S134, test 45)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3, { shutdownOnRemove: false });
-    for (let i = 0; i < 80; i += 1) raft.apply(utf8(`${i}`));
-    expect(await time.error(raft.removeServer(leader.id))).toBeNull();
-    expect(await time.error(raft.apply(utf8('late')))).toBe(ErrNotLeader);
+    const errors: (Error | null)[] = [];
+    for (let i = 0; i < 100; i += 1) {
+      if (i === 80) expect(await time.error(raft.removeServer(leader.id))).toBeNull();
+      errors.push(await time.error(raft.apply(utf8(`${i}`))));
+    }
+    expect(errors).toEqual(errors.map((_, i) => (i < 80 ? null : ErrNotLeader)));
     const next = await nodes.leader(others);
+    expect(idsOf(next)).toBe(others.map(({ id }) => id).join(' '));
     await time.pass(1000);
     expect(raft.state()).toBe(RaftState.Follower);
     expect(await nodes.leader(others)).toBe(next);
     expect(idsOf(leader).split(' ')).not.toContain(leader.id);
-    await nodes.agree(80, others);
+    await nodes.agree(80);
     await nodes.close();
   });
 
-  it('46: a removal that no quorum takes fails', async () => {
+  it('fails when no quorum takes it (test 46)', async () => {
     const { nodes, time, raft, others } = await cluster(4);
     const [first, second, third] = others;
     if (first === undefined || second === undefined) throw new Error('no follower');
@@ -196,7 +272,7 @@ describe('removing', () => {
     await nodes.close();
   });
 
-  it('49: a follower that was removed can come back', async () => {
+  it('a follower does not keep it from coming back (test 49)', async () => {
     const { nodes, time, leader, raft, others } = await cluster(3, { shutdownOnRemove: false });
     const [other] = others;
     if (other === undefined) throw new Error('no follower');
