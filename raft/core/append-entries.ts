@@ -41,6 +41,10 @@ export function onAppendEntries(
   if (malformed !== null) return out.push({ kind: 'replyError', ticket, error: malformed });
 
   followSender(node, request, now, out);
+  if (contradictsSnapshot(node, request)) {
+    out.push({ kind: 'fatal', error: snapshotContradicted(node, request.term) });
+    return;
+  }
   if (!previousMatches(node, request)) return answer(false, true);
   const verdict = receiveEntries(node, request, out);
   if (verdict === 'fatal') return;
@@ -91,6 +95,29 @@ function followSender(
   const { addr, id } = request.rpcHeader;
   const encoded = addr !== null && addr.length > 0 ? addr : request.leader;
   setLeader(node, node.self.decodePeer(encoded ?? new Uint8Array()), utf8ToString(id), out);
+}
+
+/**
+ * True when the leader's log has, where our snapshot stands, what is younger than the snapshot.
+ * Terms never fall along a log, so the snapshot is no part of that log: a user restore was cut off
+ * before a quorum had it, and another leader has used its indexes.
+ */
+function contradictsSnapshot(node: NodeState, request: AppendEntriesRequest): boolean {
+  const { prevLogEntry: previous, prevLogTerm } = request;
+  if (previous > node.snapshotIndex) return false;
+  const inside = Math.min(request.entries?.length ?? 0, node.snapshotIndex - previous);
+  const youngest = request.entries?.[inside - 1]?.term ?? prevLogTerm;
+  return youngest > node.snapshotTerm;
+}
+
+function snapshotContradicted(node: NodeState, term: number): RaftError {
+  const { snapshotIndex: index, snapshotTerm } = node;
+  return new RaftError(
+    'ERR_SNAPSHOT_CONTRADICTED',
+    `the leader of term ${term} has entries of its own where a snapshot of term ${snapshotTerm} up ` +
+      `to ${index} stands here: a restore that no quorum took. Remove this node's data and let it ` +
+      'join again',
+  );
 }
 
 /** Figure 2, step 2: our log must hold the entry just before the new ones. */

@@ -141,7 +141,7 @@ function stepRequest(
     case 'restore':
       return onRestore(node, input.meta, input.ticket, out);
     case 'restoreWritten':
-      return onRestoreWritten(node, input.leadership, input.error, out);
+      return onRestoreWritten(node, input.leadership, input, out);
     case 'restoreVerified':
       return onRestoreVerified(node, input.leadership, out);
     case 'restoreStored':

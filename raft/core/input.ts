@@ -112,6 +112,7 @@ export type MainInput =
   | {
       readonly kind: 'restoreWritten';
       readonly leadership: Leadership;
+      readonly ticket: Ticket;
       readonly error: Error | null;
     }
   | { readonly kind: 'restoreVerified'; readonly leadership: Leadership }

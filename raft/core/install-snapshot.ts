@@ -84,13 +84,21 @@ export function onInstallSnapshot(
   const encoded = addr !== null && addr.length > 0 ? addr : request.leader;
   setLeader(node, node.self.decodePeer(encoded ?? new Uint8Array()), utf8ToString(id), out);
 
-  if (request.lastLogIndex <= node.lastApplied) {
+  if (request.lastLogIndex <= node.lastApplied && !replacesOurs(node, request)) {
     // Everything in it is here already; going back to it would undo what was applied since.
     out.push({ kind: 'drainSnapshot', ticket });
     node.lastContactMs = now.ms;
     return answer(node, ticket, true, out);
   }
   receive(node, request, ticket, out);
+}
+
+/**
+ * True when our snapshot is no part of the leader's log, for what the leader has at or before its
+ * end is younger: ours is of a user restore that was cut off, and gives way to the leader's.
+ */
+function replacesOurs(node: NodeState, { lastLogIndex, lastLogTerm }: InstallSnapshotRequest) {
+  return lastLogIndex <= node.snapshotIndex && lastLogTerm > node.snapshotTerm;
 }
 
 function receive(

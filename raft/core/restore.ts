@@ -95,17 +95,17 @@ export function abandonRestore(leadership: Leadership, out: Effects): void {
 export function onRestoreWritten(
   node: NodeState,
   leadership: Leadership,
-  error: Error | null,
+  { ticket, error }: { readonly ticket: Ticket; readonly error: Error | null },
   out: Effects,
 ): void {
   const { restore } = leadership;
-  if (node.leadership !== leadership || restore === null) return;
+  if (node.leadership !== leadership || restore?.ticket !== ticket) return;
   if (error === null) {
-    verifyForRestore(node, leadership, restore.ticket, out);
+    verifyForRestore(node, leadership, ticket, out);
     return;
   }
   leadership.restore = null;
-  out.push({ kind: 'settleError', ticket: restore.ticket, error });
+  out.push({ kind: 'settleError', ticket, error });
 }
 
 /**

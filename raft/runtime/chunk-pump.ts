@@ -3,14 +3,14 @@ import type { HeldReader } from '../../internal/held-reader.ts';
 import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
 
 /**
- * Moves the bytes of a snapshot from a stream that others feed, chunk by chunk: a feeder that falls
- * silent holds nobody up for ever, and whoever started the pump can stop it between two chunks. One
- * stream at a time.
+ * Moves the bytes of a snapshot from a stream that others feed into a store of others, chunk by
+ * chunk: whoever of them falls silent holds nobody up for ever, and whoever started the pump can
+ * stop it at any time. One stream at a time.
  */
 export class ChunkPump {
   readonly #clock: Clock;
   readonly #silenceLimitMs: number;
-  /** Ends what is being read at the moment. */
+  /** Ends what is waited for at the moment. */
   #abort: ((error: Error) => void) | null = null;
   #stopped: Error | null = null;
 
@@ -20,12 +20,12 @@ export class ChunkPump {
   }
 
   /** Calls `take` with every chunk, until the end, a long silence, or {@link stop}. */
-  async each(reader: HeldReader, take: (chunk: Uint8Array) => Promise<void>): Promise<void> {
+  async each(reader: HeldReader, take: (chunk: Uint8Array) => Promise<unknown>): Promise<void> {
     const iterator = reader[Symbol.asyncIterator]();
     for (;;) {
-      const next = await this.#next(iterator);
+      const next = await this.within(iterator.next(), 'the sender of a snapshot');
       if (next.done === true) return;
-      await take(next.value);
+      await this.within(take(next.value), 'the snapshot store');
     }
   }
 
@@ -36,15 +36,14 @@ export class ChunkPump {
   }
 
   /**
-   * The next chunk. Each has a promise of its own: racing against one that lives as long as the
-   * node would keep every chunk alive with it.
+   * What `work` comes to, unless it takes too long. Each call has a promise of its own: racing
+   * against one that lives as long as the node would keep every chunk alive with it.
    */
-  #next(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+  within<T>(work: Promise<T>, who: string): Promise<T> {
     const limitMs = this.#silenceLimitMs;
-    if (this.#stopped !== null) return Promise.reject(this.#stopped);
     return new Promise((resolve, reject) => {
       const limit = this.#clock.setTimer(limitMs, () => {
-        const text = `the sender of a snapshot was silent for ${limitMs} ms`;
+        const text = `${who} was silent for ${limitMs} ms`;
         end(() => reject(new RaftError('ERR_SNAPSHOT_STALLED', text)));
       });
       const end = (settle: () => void): void => {
@@ -53,10 +52,11 @@ export class ChunkPump {
         settle();
       };
       this.#abort = (error) => end(() => reject(error));
-      iterator.next().then(
-        (next) => end(() => resolve(next)),
+      work.then(
+        (value) => end(() => resolve(value)),
         (error: unknown) => end(() => reject(asError(error))),
       );
+      if (this.#stopped !== null) this.#abort(this.#stopped);
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock, TimerHandle } from '../../internal/clock.ts';
 import { HeldReader } from '../../internal/held-reader.ts';
+import { checkBytes } from '../arguments.ts';
 import type { StartedEffect } from '../core/effect.ts';
 import type { MainInput, Outcome, Ticket } from '../core/input.ts';
 import { asError, ErrEnqueueTimeout, ErrLeadershipLost, RaftError } from '../errors.ts';
@@ -75,7 +76,10 @@ export class UserRestores {
   async write(effect: Write): Promise<void> {
     const { leadership, ticket } = effect;
     const asked = this.#asked.get(ticket);
-    if (asked === undefined) return;
+    if (asked === undefined) {
+      this.#o.post({ kind: 'restoreWritten', leadership, ticket, error: ErrLeadershipLost });
+      return;
+    }
     asked.limit?.cancel();
     asked.startMs = this.#o.telemetry.nowMs();
     asked.reader = new HeldReader(asked.source);
@@ -86,7 +90,7 @@ export class UserRestores {
       error = asError(thrown);
     }
     void asked.reader.release();
-    this.#o.post({ kind: 'restoreWritten', leadership, error });
+    this.#o.post({ kind: 'restoreWritten', leadership, ticket, error });
   }
 
   /** Makes what was copied the newest snapshot. */
@@ -126,23 +130,34 @@ export class UserRestores {
   }
 
   async #copy(effect: Write, reader: HeldReader, asked: Asked): Promise<void> {
-    const { version, index, term, configuration, configurationIndex, size } = effect;
-    const { snaps, trans, log } = this.#o;
-    let sink: SnapshotSink;
+    const { pump } = asked;
+    const sink = await this.#create(effect, pump);
     try {
-      sink = await snaps.create(version, index, term, configuration, configurationIndex, trans);
-    } catch (error) {
-      throw failed('failed to create snapshot', error);
-    }
-    try {
-      const bytes = await pumpInto(sink, reader, asked.pump, size);
+      const bytes = await pumpInto(sink, reader, pump, effect.size);
       // The leadership may have ended while the last chunk was written.
       if (!this.#asked.has(effect.ticket)) throw ErrLeadershipLost;
       asked.sink = sink;
-      log.info({ bytes }, 'copied to local snapshot');
+      this.#o.log.info({ bytes }, 'copied to local snapshot');
     } catch (error) {
-      await this.#cancel(sink);
+      void this.#cancel(sink);
       throw error;
+    }
+  }
+
+  async #create(effect: Write, pump: ChunkPump): Promise<SnapshotSink> {
+    const { version, index, term, configuration, configurationIndex } = effect;
+    const { snaps, trans } = this.#o;
+    const creating = (async () =>
+      snaps.create(version, index, term, configuration, configurationIndex, trans))();
+    try {
+      return await pump.within(creating, 'the snapshot store');
+    } catch (error) {
+      // One that comes too late is not left open.
+      creating.then(
+        (sink) => this.#cancel(sink),
+        () => {},
+      );
+      throw failed('failed to create snapshot', error);
     }
   }
 
@@ -165,6 +180,7 @@ async function pumpInto(
   let bytes = 0;
   try {
     await pump.each(reader, async (chunk) => {
+      checkBytes('a chunk of the snapshot', chunk);
       bytes += chunk.length;
       if (bytes > size) throw wrongSize(bytes, size);
       await sink.write(chunk);
