@@ -179,7 +179,11 @@ describe('the snapshot of a typed state machine', () => {
 
   it('of an empty state is five bytes, as docs/formats.md says', async () => {
     expect([...(await snapshotOf(typedFSM(nothing)))]).toEqual([1, 0, 0, 0, 0]);
-    const example = typedFSM({ ...nothing, snapshot: () => [['k', 7]] });
+    const example = typedFSM<number, void, unknown>({
+      apply: () => {},
+      snapshot: () => [['k', 7]],
+      restore: () => {},
+    });
     const hex = Buffer.from(await snapshotOf(example)).toString('hex');
     expect(hex).toBe('01 00000004 92 a16b 07 00000000'.replaceAll(' ', ''));
   });
@@ -199,7 +203,7 @@ describe('the snapshot of a typed state machine', () => {
     expect([...other.state]).toEqual([['k', 'then']]);
   });
 
-  it('is refused when it lost any number of bytes, got one more, or is something else', async () => {
+  it('is refused when it lost any number of bytes, got one more, or is another', async () => {
     const { fsm, state } = keyValues();
     state.set('a', 1).set('b', 2);
     const whole = await snapshotOf(fsm);

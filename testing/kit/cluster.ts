@@ -44,8 +44,8 @@ export interface ClusterInit {
 
 /**
  * A whole cluster in one process, made by {@link makeCluster}. Its methods wait until something
- * holds and throw a `RaftError` of code `ERR_TEST_CLUSTER`, which says what each node is doing, when
- * it does not within `longstopTimeout`. Go: the `cluster` that `MakeCluster` returns.
+ * holds. When it does not within `longstopTimeout`, they throw a `RaftError` of code
+ * `ERR_TEST_CLUSTER` that says what each node is doing. Go: the `cluster` that `MakeCluster` returns.
  */
 export class Cluster {
   /** The config that the nodes were made from. */
@@ -204,7 +204,12 @@ export class Cluster {
   }
 
   /** The nodes that are in a state right now, and the highest term of all. Go: `pollState`. */
-  pollState(state: RaftState): { readonly rafts: Raft[]; readonly highestTerm: number } {
+  pollState(state: RaftState): {
+    /** The nodes in that state. */
+    readonly rafts: Raft[];
+    /** The highest term of all nodes. */
+    readonly highestTerm: number;
+  } {
     const rafts = this.rafts.filter((raft) => raft.state() === state);
     const highestTerm = Math.max(0, ...this.rafts.map((raft) => raft.currentTerm()));
     return { rafts, highestTerm };
@@ -255,8 +260,8 @@ export class Cluster {
   }
 
   /**
-   * Waits until every node takes `expect` for the leader's address, '' for none. Go: `EnsureLeader`,
-   * which looks only once.
+   * Waits until every node takes `expect` for the leader's address, '' for none.
+   * Go: `EnsureLeader`, which looks only once.
    */
   async ensureLeader(expect: ServerAddress): Promise<void> {
     const name = (address: ServerAddress) => (address === '' ? '[none]' : address);

@@ -5,8 +5,8 @@ import { Scheduler, SimProcess } from '../sim/virtual-clock.ts';
 /**
  * A clock for tests that never waits: as soon as nothing is left to do, it jumps to the next timer.
  * An election takes no time, and the same test takes the same course on every machine, however busy
- * that is. Time goes on by itself while any timer is set; share one clock among all nodes of a test.
- * What waits for the real world, such as a disk or a socket, sees time fly by meanwhile.
+ * that is. Time goes on by itself while any timer is set; all nodes of a test share one clock. What
+ * waits for the real world, such as a disk or a socket, sees time fly by meanwhile.
  *
  * @example
  * ```ts
