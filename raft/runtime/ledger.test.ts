@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { ErrLeadershipLost, ErrRaftShutdown } from '../errors.ts';
+import { firstOf, led, slower, stranger } from '../../testing/behaviour-fixture.ts';
+import { headerOf } from '../../testing/core-fixture.ts';
+import { ErrEnqueueTimeout, ErrLeadershipLost, ErrNotLeader, ErrRaftShutdown } from '../errors.ts';
 import { EntryFuture } from '../future.ts';
+import { RequestPreVoteRequest } from '../messages.ts';
 import { InFlightEntries, Ledger, type Waiter } from './ledger.ts';
 
 function recorder(): Waiter & { readonly heard: unknown[] } {
@@ -42,6 +45,39 @@ describe('the ledger', () => {
     ledger.failAll(ErrRaftShutdown);
     expect([answered.heard, left.heard, late.heard]).toEqual([[1], [ErrRaftShutdown], []]);
     expect(ledger.size).toBe(1);
+  });
+});
+
+describe('a full ledger', () => {
+  const MOST = 65_536;
+
+  it('is one that 65,536 wait in, until one of them is answered', () => {
+    const ledger = new Ledger();
+    let last = 0;
+    for (let i = 1; i < MOST; i += 1) last = ledger.open(recorder());
+    expect([ledger.size, ledger.isFull]).toEqual([MOST - 1, false]);
+    ledger.open(recorder());
+    expect([ledger.size, ledger.isFull]).toEqual([MOST, true]);
+    ledger.settle(last, null);
+    expect(ledger.isFull).toBe(false);
+  });
+
+  it('lets a leader that nobody answers refuse more questions, and nothing else', async () => {
+    const { nodes, time, leader, raft, others } = await led(3, { config: { ...slower } });
+    nodes.isolate(leader);
+    const waiting = Array.from({ length: MOST }, () => raft.verifyLeader());
+    const [first] = waiting;
+    const [follower] = firstOf(others, 1);
+    for (const refused of [raft.verifyLeader(), raft.readIndex(), raft.leadershipTransfer()]) {
+      expect(await time.error(refused, 1)).toBe(ErrEnqueueTimeout);
+    }
+    const request = new RequestPreVoteRequest({ rpcHeader: headerOf(follower.id), term: 1 });
+    const answer = stranger(nodes).requestPreVote(leader.id, leader.address, request);
+    expect(await time.result(answer, 5)).toMatchObject({ granted: false });
+    await time.until(() => !leader.isLeader, 'it steps down');
+    expect(await first?.error()).toBe(ErrLeadershipLost);
+    expect(await time.error(raft.verifyLeader())).toBe(ErrNotLeader);
+    await nodes.close();
   });
 });
 
