@@ -103,7 +103,7 @@ export class Raft extends RaftView implements RaftNode {
    * Go: `Raft.VerifyLeader`.
    */
   verifyLeader(): Future {
-    return this.#requests.ask((ticket) => ({ kind: 'verify', ticket }));
+    return this.#requests.verifyLeader();
   }
 
   /**

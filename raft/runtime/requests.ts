@@ -21,6 +21,7 @@ import {
   SettableFuture,
   WithoutResponse,
 } from '../future.ts';
+import { LogType } from '../log.ts';
 import { abortedBy, giveUpOn, limitsOf, type Timeout } from '../timeout.ts';
 import { EntryWaiter } from './effects.ts';
 import type { Waiter } from './ledger.ts';
@@ -41,6 +42,7 @@ export class Requests {
 
   /** Asks for a place in the log. The bytes are kept, not copied. */
   propose({ type, data, extensions }: Proposal, timeout: Timeout): EntryFuture {
+    this.#count(type === LogType.LogBarrier ? 'raft.barrier' : 'raft.apply');
     const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
     if (!this.#isRefused(future, signal)) {
@@ -136,6 +138,7 @@ export class Requests {
     reader: AsyncIterable<Uint8Array>,
     timeout: Timeout,
   ): WithoutResponse {
+    this.#count('raft.restore');
     const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
     const runner = this.#runner;
@@ -148,6 +151,12 @@ export class Requests {
       giveUpOn(signal, future, (error) => runner.ledger.fail(ticket, error));
     }
     return new WithoutResponse(future);
+  }
+
+  /** Asks a quorum whether this node still leads. */
+  verifyLeader(): Future {
+    this.#count('raft.verify_leader');
+    return this.ask((ticket) => ({ kind: 'verify', ticket }));
   }
 
   /** Posts a request whose answer is only that it was done. */
@@ -175,6 +184,10 @@ export class Requests {
 
   #deadline(timeoutMs: number): number {
     return timeoutMs > 0 ? this.#runner.clock.monotonicMs() + timeoutMs : 0;
+  }
+
+  #count(call: 'raft.apply' | 'raft.barrier' | 'raft.verify_leader' | 'raft.restore'): void {
+    this.#runner.telemetry.instruments[call].add(1);
   }
 }
 
