@@ -2,7 +2,9 @@ import { RingBuffer } from './ring-buffer.ts';
 
 /** Sending on a closed channel. Go panics here. */
 export class ChannelClosedError extends Error {
+  /** Always "ChannelClosedError". */
   override readonly name = 'ChannelClosedError';
+  /** Stable, like the code of a `RaftError`. */
   readonly code = 'ERR_CHANNEL_CLOSED';
   constructor() {
     super('send on closed channel');
@@ -22,12 +24,16 @@ interface BlockedSender<T> {
  * async-iterable; the loop ends when the channel is closed and empty.
  */
 export class Channel<T> implements AsyncIterable<T> {
+  /** How many values may wait in the buffer. */
   readonly capacity: number;
   readonly #items = new RingBuffer<T>();
   readonly #senders = new RingBuffer<BlockedSender<T>>();
   readonly #receivers = new RingBuffer<(result: IteratorResult<T, undefined>) => void>();
   #closed = false;
 
+  /**
+   * @param capacity how many values may wait, 0 or more; throws a `RangeError` for anything else
+   */
   constructor(capacity = 0) {
     if (!Number.isSafeInteger(capacity) || capacity < 0) {
       throw new RangeError(`channel capacity must be an integer of 0 or more, got ${capacity}`);
@@ -40,6 +46,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#items.length;
   }
 
+  /** True once it was closed; buffered values may still be there. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -81,7 +88,7 @@ export class Channel<T> implements AsyncIterable<T> {
   /**
    * Takes a value that is ready, boxed so that a sent `undefined` can be told from "nothing ready".
    */
-  tryReceive(): { readonly value: T } | undefined {
+  tryReceive(): { /** What was sent. */ readonly value: T } | undefined {
     if (this.#items.length > 0) {
       const value = this.#items.shift() as T;
       this.#admitSender();
@@ -107,6 +114,7 @@ export class Channel<T> implements AsyncIterable<T> {
     }
   }
 
+  /** Receives until the channel is closed and empty; leaving the loop leaves it open. */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     return { next: () => this.receive() };
   }

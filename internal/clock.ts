@@ -2,6 +2,7 @@ import { Timestamp } from './timestamp.ts';
 
 /** A timer that has been set; cancelling one that has rung does nothing. */
 export interface TimerHandle {
+  /** Takes the timer back: it does not ring. */
   cancel(): void;
 }
 

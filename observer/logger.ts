@@ -20,6 +20,7 @@ export interface LoggerOptions {
 
 /** Takes finished lines, each with its newline. A Node `Writable` is one. */
 export interface LogOutput {
+  /** Takes one line; what it returns does not matter. */
   write(line: string): unknown;
 }
 

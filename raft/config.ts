@@ -53,7 +53,7 @@ export interface Config {
   /** Receives true on gaining and false on losing leadership; each send is waited for. */
   notifyCh?: Channel<boolean>;
   /** Where the default logger writes; standard error when absent. */
-  logOutput?: { write(line: string): unknown };
+  logOutput?: { /** Takes one line. */ write(line: string): unknown };
   /** Level of the default logger. Default "DEBUG". */
   logLevel: LogLevel;
   /** A pino logger or anything of its shape; when set, `logOutput` and `logLevel` do nothing. */

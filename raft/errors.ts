@@ -4,6 +4,7 @@
  * caused by another one has it as its `cause`.
  */
 export class RaftError extends Error {
+  /** Always "RaftError". */
   override readonly name = 'RaftError';
   /** Stable and documented; never reworded, unlike a message might be. */
   readonly code: string;

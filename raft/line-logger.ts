@@ -3,6 +3,7 @@ import type { LogFields, Logger } from './logger.ts';
 
 /** Takes finished lines, each with its newline. A Node `Writable` is one. */
 export interface LineOutput {
+  /** Takes one line; what it returns does not matter. */
   write(line: string): unknown;
 }
 

@@ -6,10 +6,15 @@ export type LogFields = Readonly<Record<string, unknown>>;
  * rule may ask it anything.
  */
 export interface Logger {
+  /** Details of single steps. */
   trace(fields: LogFields, message: string): void;
+  /** What helps to understand a node. */
   debug(fields: LogFields, message: string): void;
+  /** What a running node does. */
   info(fields: LogFields, message: string): void;
+  /** What is not as it should be and may mend itself. */
   warn(fields: LogFields, message: string): void;
+  /** What failed. */
   error(fields: LogFields, message: string): void;
 }
 

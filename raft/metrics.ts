@@ -3,20 +3,30 @@ export type MetricLabels = Readonly<Record<string, string>>;
 
 /** Counts up. OpenTelemetry's counter is one. */
 export interface Counter {
+  /** Adds `value`, 0 or more. */
   add(value: number, labels?: MetricLabels): void;
 }
 
 /** Takes single values: a gauge keeps the last one, a histogram how they are spread. */
 export interface Recorder {
+  /** Takes one measured value. */
   record(value: number, labels?: MetricLabels): void;
+}
+
+/** What an instrument advises those who keep its values. */
+export interface InstrumentAdvice {
+  /** The upper ends of a histogram's buckets, ascending. */
+  explicitBucketBoundaries?: number[];
 }
 
 /** How an instrument is made. */
 export interface InstrumentOptions {
+  /** What it measures, for people. */
   readonly description?: string;
   /** "ms", or a word in braces as OpenTelemetry writes what is counted. */
   readonly unit?: string;
-  readonly advice?: { explicitBucketBoundaries?: number[] };
+  /** How a histogram should sort its values. */
+  readonly advice?: InstrumentAdvice;
 }
 
 /**
@@ -24,8 +34,11 @@ export interface InstrumentOptions {
  * it is. Write-only: no rule may ask it anything.
  */
 export interface Meter {
+  /** Makes what counts up; asked again for a name it may give the same one. */
   createCounter(name: string, options?: InstrumentOptions): Counter;
+  /** Makes what keeps the last value. */
   createGauge(name: string, options?: InstrumentOptions): Recorder;
+  /** Makes what keeps how values are spread. */
   createHistogram(name: string, options?: InstrumentOptions): Recorder;
 }
 
@@ -58,11 +71,13 @@ export const silentMeter: Meter = Object.freeze({
 export interface MetricSpec {
   /** Go's timers and samples are histograms. */
   readonly kind: 'counter' | 'gauge' | 'histogram';
+  /** Milliseconds, a share of 1, or what is counted. */
   readonly unit: 'ms' | '1' | '{call}' | '{time}' | '{server}' | '{entry}' | '{byte}' | '{page}';
   /** The one label that its values carry. */
   readonly label?: 'peer_id' | 'rpcType';
   /** Also written under this name with ".", the peer's id behind it, unless `noLegacyTelemetry`. */
   readonly hasLegacyName?: true;
+  /** What it measures, for people. */
   readonly description: string;
 }
 
@@ -90,8 +105,7 @@ function byType<S extends MetricSpec>(spec: S) {
   return { ...spec, label: 'rpcType' } as const;
 }
 
-/** Every metric there is, under hashicorp's names. The table in docs/metrics.md is made of it. */
-export const METRICS = {
+const specs = {
   'raft.apply': counter('{call}', 'calls of apply and applyLog'),
   'raft.barrier': counter('{call}', 'calls of barrier'),
   'raft.verify_leader': counter('{call}', 'calls of verifyLeader'),
@@ -148,14 +162,20 @@ export const METRICS = {
   'raft.boltdb.writeCapacity': sample('{entry}', 'entries a second that the disk could take'),
 } as const satisfies Readonly<Record<string, MetricSpec>>;
 
+/** What is known of each metric when the program is compiled. */
+export type MetricSpecs = typeof specs;
+
 /** A name of {@link METRICS}. */
-export type MetricName = keyof typeof METRICS;
+export type MetricName = keyof MetricSpecs;
+
+/** Every metric there is, under hashicorp's names. The table in docs/metrics.md is made of it. */
+export const METRICS: Readonly<Record<MetricName, MetricSpec>> = specs;
 
 type InstrumentFor<S extends MetricSpec> = S['kind'] extends 'counter' ? Counter : Recorder;
 
 /** The instruments of some names. */
 export type Instruments<Name extends MetricName = MetricName> = {
-  readonly [N in Name]: InstrumentFor<(typeof METRICS)[N]>;
+  readonly [N in Name]: InstrumentFor<MetricSpecs[N]>;
 };
 
 const MS_BOUNDARIES = [

@@ -79,6 +79,7 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
   /** Deleted cells that are in the chain for the sake of open snapshots. */
   #dead: Cell<K, V>[] = [];
 
+  /** @param entries what it holds from the start; none by default */
   constructor(entries: Iterable<readonly [K, V]> = []) {
     for (const [key, value] of entries) this.set(key, value);
   }
@@ -147,6 +148,7 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
     for (const { key, value } of this.#cells.values()) yield [key, value];
   }
 
+  /** Keys and values, in the order of their insertion. */
   [Symbol.iterator](): Generator<[K, V], undefined> {
     return this.entries();
   }

@@ -11,7 +11,9 @@ const BUFFER_SIZE_BYTES = 256 * 1024;
 
 /** What a {@link FileSnapshotSink} works with. */
 export interface FileSnapshotSinkInit {
+  /** The disk. */
   readonly fileSystem: FileSystem;
+  /** Where failures are told. */
   readonly logger: Logger;
   /** The snapshot as it is known before its first byte. */
   readonly meta: SnapshotMeta;

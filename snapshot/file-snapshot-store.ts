@@ -26,7 +26,9 @@ const META_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** What a {@link FileSnapshotStore} works with. */
 export interface FileSnapshotStoreInit {
+  /** The disk. */
   readonly fileSystem: FileSystem;
+  /** Where failures are told. */
   readonly logger: Logger;
   /** Names snapshots. Default: the machine's clock. */
   readonly clock?: Pick<Clock, 'wallTime'>;
@@ -59,6 +61,7 @@ export class FileSnapshotStore implements SnapshotStore {
    *
    * @param base the directory of the node's data
    * @param retain how many snapshots to keep, 1 or more
+   * @param init what it works with
    * @throws `RaftError` for a bad `retain` (`ERR_INVALID_ARGUMENT`) and for a directory that cannot
    *   be made or written (`ERR_SNAPSHOT_PATH`)
    */

@@ -20,7 +20,9 @@ export interface ReadableFile {
 
 /** One name in a directory. */
 export interface DirectoryEntry {
+  /** Without the directory. */
   readonly name: string;
+  /** False for a file, and for anything else. */
   readonly isDirectory: boolean;
 }
 

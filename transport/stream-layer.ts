@@ -14,7 +14,9 @@ export interface StreamHandler {
 
 /** A connection that carries bytes both ways. A TLS socket can be one as well as a TCP socket. */
 export interface StreamConnection {
+  /** This end, as `host:port`. */
   readonly localAddress: ServerAddress;
+  /** The other end, as `host:port`. */
   readonly remoteAddress: ServerAddress;
   /** Resolves, never rejects, when the connection holds no resources any more. */
   readonly closed: Promise<void>;
@@ -24,6 +26,7 @@ export interface StreamConnection {
   write(chunk: Uint8Array): boolean;
   /** Stops the flow of bytes until `resume`; what is under way may still come. */
   pause(): void;
+  /** Lets the flow of bytes go on after `pause`. */
   resume(): void;
   /** Closes once what was written has left. */
   end(): void;

@@ -11,6 +11,7 @@ import {
   type Meter,
   type MetricLabels,
   type MetricName,
+  type MetricSpecs,
   type Recorder,
   silentMeter,
   supportsMeter,
@@ -23,7 +24,7 @@ export type NodeMetric = Exclude<MetricName, `raft.net.${string}` | `raft.boltdb
 
 /** A metric of a node that is measured in milliseconds and has no label. */
 export type NodeTimer = {
-  [N in NodeMetric]: (typeof METRICS)[N] extends { unit: 'ms'; kind: 'histogram'; label?: never }
+  [N in NodeMetric]: MetricSpecs[N] extends { unit: 'ms'; kind: 'histogram'; label?: never }
     ? N
     : never;
 }[NodeMetric];

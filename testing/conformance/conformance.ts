@@ -3,7 +3,9 @@ import type { MaybePromise } from '../../raft/log.ts';
 
 /** One check of a port's contract. `run` rejects when the contract is broken. */
 export interface ConformanceCase {
+  /** What must hold. */
   readonly name: string;
+  /** Checks it; rejects with an `Error` that says what was expected and what came. */
   run(): Promise<void>;
 }
 

@@ -21,12 +21,15 @@ import { assertSame, type ConformanceCase, failureOf } from './conformance.ts';
 
 /** Two transports, the first of which can reach the second by its `localAddr()`. */
 export interface TransportPair {
+  /** Sends requests. */
   readonly caller: Transport;
+  /** Receives them. */
   readonly server: Transport;
 }
 
 /** How the suite gets at the transports under test. Each case opens a pair of its own. */
 export interface TransportFactory {
+  /** Two new transports. */
   open(): MaybePromise<TransportPair>;
   /** Ends both; they may have been closed already. */
   close(pair: TransportPair): MaybePromise<void>;

@@ -45,7 +45,8 @@ export interface ClusterInit {
 /**
  * A whole cluster in one process, made by {@link makeCluster}. Its methods wait until something
  * holds. When it does not within `longstopTimeout`, they throw a `RaftError` of code
- * `ERR_TEST_CLUSTER` that says what each node is doing. Go: the `cluster` that `MakeCluster` returns.
+ * `ERR_TEST_CLUSTER` that says what each node is doing. Go: the `cluster` that `MakeCluster`
+ * returns.
  */
 export class Cluster {
   /** The config that the nodes were made from. */
