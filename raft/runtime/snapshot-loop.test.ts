@@ -160,11 +160,11 @@ describe('periodic snapshots', () => {
 
   it('go on after one that failed', async () => {
     const { time, loop, state, taken, lines } = setUp();
-    state.index = 0;
+    state.configurationIndex = 11;
     loop.start();
     await time.pass(1500);
     expect(lines).toContain('error: failed to take snapshot');
-    state.index = 10;
+    state.configurationIndex = 3;
     await time.pass(1000);
     expect(taken).toEqual(['10@2']);
     await loop.stop();

@@ -2,7 +2,7 @@ import type { Clock, TimerHandle } from '../../internal/clock.ts';
 import type { Random } from '../../internal/random.ts';
 import type { Configuration } from '../configuration.ts';
 import { randomTimeoutMs } from '../core/timeouts.ts';
-import { asError, ErrRaftShutdown, RaftError } from '../errors.ts';
+import { asError, ErrNothingNewToSnapshot, ErrRaftShutdown, RaftError } from '../errors.ts';
 import { SettableFuture, type SnapshotFuture } from '../future.ts';
 import type { Logger } from '../logger.ts';
 import {
@@ -90,7 +90,7 @@ export class SnapshotLoop {
         const id = await this.#takeSnapshot();
         future.taken(async () => this.#o.snaps.open(id));
       } catch (error) {
-        this.#o.log.error({ error: asError(error) }, 'failed to take snapshot');
+        this.#tell(error);
         future.fail(asError(error));
       }
       this.#asked.delete(future);
@@ -111,6 +111,12 @@ export class SnapshotLoop {
     this.#tail = this.#tail.then(work);
   }
 
+  /** That there is nothing new is an answer, no trouble (upstream #638). */
+  #tell(error: unknown): void {
+    if (error === ErrNothingNewToSnapshot) return;
+    this.#o.log.error({ error: asError(error) }, 'failed to take snapshot');
+  }
+
   #arm(): void {
     if (this.#stopped) return;
     const delayMs = randomTimeoutMs(this.#o.random, this.#o.intervalMs());
@@ -122,7 +128,7 @@ export class SnapshotLoop {
         try {
           await this.#takeSnapshot();
         } catch (error) {
-          this.#o.log.error({ error: asError(error) }, 'failed to take snapshot');
+          this.#tell(error);
         }
         this.#arm();
       });
