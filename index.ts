@@ -92,6 +92,7 @@ export type {
   SnapshotFuture,
 } from './raft/future.ts';
 export type { Codec } from './raft/item-frames.ts';
+export type { LineOutput } from './raft/line-logger.ts';
 export {
   type Log,
   type LogStore,
@@ -124,6 +125,7 @@ export {
 } from './raft/messages.ts';
 export {
   type Counter,
+  type InstrumentAdvice,
   type InstrumentOptions,
   METRICS,
   type Meter,
@@ -179,6 +181,7 @@ export {
   type WithPreVote,
 } from './raft/transport.ts';
 export {
+  type CommandEncoder,
   type Picture,
   type TypedApplyFuture,
   TypedFSM,

@@ -88,7 +88,7 @@ export class Channel<T> implements AsyncIterable<T> {
   /**
    * Takes a value that is ready, boxed so that a sent `undefined` can be told from "nothing ready".
    */
-  tryReceive(): { /** What was sent. */ readonly value: T } | undefined {
+  tryReceive(): IteratorYieldResult<T> | undefined {
     if (this.#items.length > 0) {
       const value = this.#items.shift() as T;
       this.#admitSender();

@@ -4,6 +4,7 @@ import { formatDuration } from '../internal/duration.ts';
 import { type Random, systemRandom } from '../internal/random.ts';
 import type { ServerID } from './configuration.ts';
 import { RaftError } from './errors.ts';
+import type { LineOutput } from './line-logger.ts';
 import type { Logger } from './logger.ts';
 import { type ProtocolVersion, ProtocolVersionMax } from './messages.ts';
 import type { Meter } from './metrics.ts';
@@ -53,7 +54,7 @@ export interface Config {
   /** Receives true on gaining and false on losing leadership; each send is waited for. */
   notifyCh?: Channel<boolean>;
   /** Where the default logger writes; standard error when absent. */
-  logOutput?: { /** Takes one line. */ write(line: string): unknown };
+  logOutput?: LineOutput;
   /** Level of the default logger. Default "DEBUG". */
   logLevel: LogLevel;
   /** A pino logger or anything of its shape; when set, `logOutput` and `logLevel` do nothing. */

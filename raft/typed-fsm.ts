@@ -8,7 +8,9 @@ import type { RaftNode } from './node.ts';
 
 /** A command that was decoded, and the entry that carried it. */
 export interface TypedLog<Command> {
+  /** The command, decoded. */
   readonly command: Command;
+  /** Its entry, with index, term and time. */
   readonly log: Log;
 }
 
@@ -160,7 +162,8 @@ export interface TypedApplyFuture<Response> extends IndexFuture<Response> {
 type ApplyTimeout = Parameters<RaftNode['apply']>[1];
 
 /** What {@link TypedRaft} needs of a {@link TypedFSM}. */
-type CommandEncoder<Command> = Pick<TypedFSM<Command, unknown>, 'encode'>;
+/** The half of a {@link TypedFSM} that writes commands. Beyond Go. */
+export type CommandEncoder<Command> = Pick<TypedFSM<Command, unknown>, 'encode'>;
 
 /** A node that takes commands as values. Made by {@link typed}. Beyond Go. */
 export class TypedRaft<Command, Response> {
