@@ -22,20 +22,30 @@ export {
   newInmemTransportWithTimeout,
 } from './inmem-transport.ts';
 export {
-  DefaultMaxRPCsInFlight,
-  DefaultTimeoutScale,
   NetworkTransport,
-  type NetworkTransportConfig,
   newNetworkTransport,
   newNetworkTransportWithConfig,
   newNetworkTransportWithLogger,
 } from './network-transport.ts';
+export {
+  DefaultMaxRPCsInFlight,
+  DefaultTimeoutScale,
+  type NetworkTransportConfig,
+} from './network-transport-config.ts';
+export { SocketConnection } from './socket-connection.ts';
 export type { StreamConnection, StreamHandler, StreamLayer } from './stream-layer.ts';
 export {
   newTCPStreamLayer,
   newTCPTransport,
   newTCPTransportWithConfig,
   newTCPTransportWithLogger,
-  SocketConnection,
   TCPStreamLayer,
 } from './tcp-stream-layer.ts';
+export {
+  newTLSStreamLayer,
+  newTLSTransport,
+  type PEM,
+  type TLSCredentials,
+  type TLSOptions,
+  TLSStreamLayer,
+} from './tls-stream-layer.ts';

@@ -13,7 +13,8 @@ import {
   TimeoutNowRequest,
 } from '../raft/messages.ts';
 import type { RPC, Transport } from '../raft/transport.ts';
-import type { NetworkTransport, NetworkTransportConfig } from './network-transport.ts';
+import type { NetworkTransport } from './network-transport.ts';
+import type { NetworkTransportConfig } from './network-transport-config.ts';
 import { newTCPTransportWithConfig } from './tcp-stream-layer.ts';
 
 const open: NetworkTransport[] = [];

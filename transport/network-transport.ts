@@ -10,7 +10,7 @@ import {
   ErrTransportShutdown,
   RaftError,
 } from '../raft/errors.ts';
-import { type LineOutput, newLineLogger } from '../raft/line-logger.ts';
+import type { LineOutput } from '../raft/line-logger.ts';
 import type { Logger } from '../raft/logger.ts';
 import type {
   AppendEntriesRequest,
@@ -37,7 +37,14 @@ import type {
 import { ClientConnection } from './client-connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { Inbox } from './inbox.ts';
+import { loggerOf, newDefaultLogger } from './loggers.ts';
 import { netInstruments, silentNetInstruments } from './net-telemetry.ts';
+import {
+  DefaultMaxRPCsInFlight,
+  DefaultTimeoutScale,
+  type NetworkTransportConfig,
+  wholeNumber,
+} from './network-transport-config.ts';
 import { BoundedPipeline } from './pipeline.ts';
 import { Server } from './server.ts';
 import { sendSnapshot } from './snapshot-stream.ts';
@@ -51,49 +58,8 @@ import {
   readTimeoutNowResponse,
 } from './wire.ts';
 
-/**
- * Bytes of snapshot for each of which the timeout is granted once more. Go: `DefaultTimeoutScale`.
- */
-export const DefaultTimeoutScale = 256 * 1024;
-/**
- * Requests of one pipeline that may be in flight when nothing is said of it.
- * Go: `DefaultMaxRPCsInFlight`.
- */
-export const DefaultMaxRPCsInFlight = 2;
-
 /** Requests that wait for the node before connections have to. */
 const CONSUMER_CAPACITY = 64;
-
-/** How a {@link NetworkTransport} is made. Go: `NetworkTransportConfig`. */
-export interface NetworkTransportConfig {
-  /** Looks up where a server is, each time it is called. */
-  serverAddressProvider?: ServerAddressProvider;
-  /** Default: hclog's lines on the console, from INFO on. */
-  logger?: Logger;
-  /** What carries the bytes. */
-  stream: StreamLayer;
-  /** Idle connections kept for each peer; 0 keeps none. */
-  maxPool: number;
-  /** Requests in flight in one pipeline; 0 means 2, 1 turns pipelines off. */
-  maxRPCsInFlight?: number;
-  /** Limit for a call, in milliseconds, more for a snapshot as it is larger; 0 for none. */
-  timeout: number;
-  /** Writes times in the form of go-msgpack 1.1.5; both forms are always understood. */
-  msgpackUseNewTimeFormat?: boolean;
-  /** Beyond Go: where time comes from. Default: the machine. */
-  clock?: Clock;
-}
-
-function wholeNumber(name: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new RaftError(
-    'ERR_INVALID_CONFIG',
-    `${name} must be a whole number of 0 or more, got ${value}`,
-  );
-}
-
-/** Lines to the console, which a browser has as well. */
-const consoleOutput: LineOutput = { write: (line) => console.error(line.trimEnd()) };
 
 /**
  * Carries requests and replies over byte streams, in the format of hashicorp/raft's transport of
@@ -130,7 +96,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
   constructor(config: NetworkTransportConfig) {
     this.#stream = config.stream;
     this.#clock = config.clock ?? systemClock;
-    this.#logger = config.logger ?? newLineLogger('raft-net', consoleOutput);
+    this.#logger = config.logger ?? newDefaultLogger();
     this.#timeoutMs = config.timeout;
     if (!(config.timeout >= 0)) {
       throw new RaftError('ERR_INVALID_CONFIG', `timeout must be 0 or more, got ${config.timeout}`);
@@ -276,7 +242,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
   ): Promise<InstallSnapshotResponse> {
     const request = encodeRequest(args, this.#timeFormat);
     const connection = await this.#connect(id, target);
-    const shares = Math.max(1, Math.floor(args.size / this.timeoutScale));
+    const shares = Math.max(1, Math.floor(args.size / this.timeoutScale) || 1);
     const timeoutMs = this.#timeoutMs * shares;
     return sendSnapshot(connection, { request, size: args.size, data, timeoutMs });
   }
@@ -391,10 +357,4 @@ export function newNetworkTransportWithLogger(
   logger: Logger,
 ): NetworkTransport {
   return new NetworkTransport({ stream, maxPool, timeout, logger });
-}
-
-/** The logger that `log` is or asks for, as part of a config. */
-export function loggerOf(log: Logger | LineOutput | null | undefined): { logger?: Logger } {
-  if (log === null || log === undefined) return {};
-  return { logger: 'write' in log ? newLineLogger('raft-net', log) : log };
 }
