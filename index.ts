@@ -157,6 +157,7 @@ export { bootstrapCluster, hasExistingState } from './raft/recover.ts';
 export { recoverCluster } from './raft/recover-cluster.ts';
 export {
   type OpenSnapshot,
+  type ReadCloserWrapper,
   type SnapshotMeta,
   type SnapshotSink,
   type SnapshotStore,

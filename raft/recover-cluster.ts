@@ -1,12 +1,12 @@
-import { type Config, validateConfig } from './config.ts';
+import { type Config, clockOf, validateConfig } from './config.ts';
 import { type Configuration, checkConfiguration } from './configuration.ts';
 import { asError, RaftError } from './errors.ts';
 import type { FSM } from './fsm.ts';
 import { type Log, type LogStore, LogType } from './log.ts';
-import { type Logger, silentLogger } from './logger.ts';
+import { silentLogger } from './logger.ts';
 import { hasExistingState } from './recover.ts';
-import { restoreFsm } from './runtime/fsm-loop.ts';
 import { readTermIndex } from './runtime/read-term-index.ts';
+import { fieldsOf, restoreFsm } from './runtime/restore-fsm.ts';
 import { fitsSnapshot } from './runtime/startup.ts';
 import { type SnapshotMeta, type SnapshotStore, SnapshotVersionMax } from './snapshot.ts';
 import type { StableStore } from './stable.ts';
@@ -29,10 +29,10 @@ async function step<T>(failure: string, work: () => T | PromiseLike<T>): Promise
 }
 
 /** Gives the newest snapshot that can be read to the FSM. */
-async function restoreNewest(fsm: FSM, snaps: SnapshotStore, log: Logger): Promise<Position> {
+async function restoreNewest(fsm: FSM, snaps: SnapshotStore, conf: Config): Promise<Position> {
   const list = await step('failed to list snapshots', () => snaps.list());
   for (const meta of list) {
-    if (await restored(fsm, snaps, meta, log)) return meta;
+    if (await restored(fsm, snaps, meta, conf)) return meta;
   }
   if (list.length === 0) return { index: 0, term: 0 };
   throw new RaftError('ERR_RECOVER', 'failed to restore any of the available snapshots');
@@ -41,14 +41,15 @@ async function restoreNewest(fsm: FSM, snaps: SnapshotStore, log: Logger): Promi
 async function restored(
   fsm: FSM,
   snaps: SnapshotStore,
-  { id }: SnapshotMeta,
-  log: Logger,
+  meta: SnapshotMeta,
+  conf: Config,
 ): Promise<boolean> {
+  const log = conf.logger ?? silentLogger;
   try {
-    await restoreFsm(fsm, await snaps.open(id));
+    await restoreFsm(fsm, await snaps.open(meta.id), { log, clock: clockOf(conf) });
     return true;
   } catch (error) {
-    log.error({ id, error: asError(error) }, 'failed to restore snapshot');
+    log.error({ ...fieldsOf(meta), error: asError(error) }, 'failed to restore snapshot');
     return false;
   }
 }
@@ -141,7 +142,7 @@ export async function recoverCluster(
       'refused to recover cluster with no initial state, this is probably an operator error';
     throw new RaftError('ERR_RECOVER', text);
   }
-  const snapshot = await restoreNewest(fsm, snaps, conf.logger ?? silentLogger);
+  const snapshot = await restoreNewest(fsm, snaps, conf);
   const last = await replay(fsm, logs, snapshot);
   await writeSnapshot(fsm, snaps, trans, configuration, last);
   await dropLog(logs);

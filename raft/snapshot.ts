@@ -67,6 +67,18 @@ export interface SnapshotSink {
   id(): string;
 }
 
+/**
+ * What `FSM.restore` is given: a stream that counts what is read of it, for the log, around the one
+ * that the snapshot store gave. Go: `ReadCloserWrapper`.
+ */
+export interface ReadCloserWrapper extends AsyncIterable<Uint8Array> {
+  /**
+   * The snapshot store's own stream, for an FSM that knows more of it. Read one of them, not both;
+   * what is read here is not counted. Go: `ReadCloserWrapper.WrappedReadCloser`.
+   */
+  wrappedReadCloser(): AsyncIterable<Uint8Array>;
+}
+
 /** Where snapshots live; a method that fails throws or rejects. Go: `SnapshotStore`. */
 export interface SnapshotStore {
   /**

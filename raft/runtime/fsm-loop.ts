@@ -1,15 +1,16 @@
 import { assert } from '../../internal/assert.ts';
 import type { Clock } from '../../internal/clock.ts';
 import { isPromiseLike } from '../../internal/deferred.ts';
-import { HeldReader } from '../../internal/held-reader.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
 import { decodeConfiguration } from '../configuration-codec.ts';
 import { asError, ErrNothingNewToSnapshot, ErrRaftShutdown, RaftError } from '../errors.ts';
 import { type FSM, type FSMSnapshot, isBatchingFSM, isConfigurationStore } from '../fsm.ts';
 import { type Log, LogType } from '../log.ts';
+import type { Logger } from '../logger.ts';
 import type { OpenSnapshot } from '../snapshot.ts';
 import type { Entries } from './entries.ts';
 import type { InFlightEntries } from './ledger.ts';
+import { restoreFsm } from './restore-fsm.ts';
 import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 /** Batches that may wait for the FSM before the main lane is made to wait. Go: `fsmMutateCh`. */
@@ -32,6 +33,7 @@ export interface FsmLoopOptions {
   readonly onProgress: () => void;
   readonly onFatal: (error: Error) => void;
   readonly telemetry?: Telemetry;
+  readonly log?: Logger;
 }
 
 /** A picture of the FSM, and the last entry in it. */
@@ -116,7 +118,9 @@ export class FsmLoop {
   /** Replaces the FSM's state by a snapshot, behind everything handed over so far. */
   restore(index: number, term: number, open: () => Promise<OpenSnapshot>): Promise<void> {
     return this.#errand(this.#handedTo, async () => {
-      await restoreFsm(this.#o.fsm, await open(), this.#telemetry);
+      const { fsm, clock, log } = this.#o;
+      const told = { telemetry: this.#telemetry, clock, ...(log && { log }) };
+      await restoreFsm(fsm, await open(), told);
       this.#handedTo = index;
       this.#lastIndex = index;
       this.#lastTerm = term;
@@ -355,29 +359,4 @@ function isCommand(log: Log): boolean {
 
 function isConfiguration(log: Log): boolean {
   return log.type === LogType.LogConfiguration;
-}
-
-/** Gives an opened snapshot to an FSM. Go: `fsmRestoreAndMeasure`. */
-export async function restoreFsm(
-  fsm: FSM,
-  { meta, reader }: OpenSnapshot,
-  telemetry = silentTelemetry(),
-): Promise<void> {
-  const held = new HeldReader(reader);
-  const startMs = telemetry.nowMs();
-  try {
-    await fsm.restore(held);
-    const durationMs = telemetry.nowMs() - startMs;
-    telemetry.instruments['raft.fsm.restore'].record(durationMs);
-    telemetry.instruments['raft.fsm.lastRestoreDuration'].record(durationMs);
-  } catch (error) {
-    const cause = asError(error);
-    throw new RaftError(
-      'ERR_FSM_RESTORE',
-      `failed to restore snapshot ${meta.id}: ${cause.message}`,
-      { cause },
-    );
-  } finally {
-    void held.release();
-  }
 }

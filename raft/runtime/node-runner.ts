@@ -128,7 +128,8 @@ export class NodeRunner {
     }
     const restoreSnapshot = !config.noSnapshotRestoreOnStart;
     const telemetry = startTelemetry(parts);
-    const initial = await readInitialState({ ...parts, self, log, restoreSnapshot, telemetry });
+    const told = { log, telemetry, clock: clockOf(config) };
+    const initial = await readInitialState({ ...parts, ...told, self, restoreSnapshot });
     const { latest, latestIndex } = initial.configurations;
     log.info(
       { index: latestIndex, servers: formatServers(latest.servers) },
@@ -229,6 +230,7 @@ export class NodeRunner {
       appliedIndex: this.node.lastApplied,
       onProgress: () => this.main.wake(),
       telemetry: this.telemetry,
+      log: this.log,
       onFatal: this.fail,
     });
   }

@@ -9,6 +9,7 @@ import type { Transport } from '../transport.ts';
 import { ChunkPump } from './chunk-pump.ts';
 import type { Entries } from './entries.ts';
 import type { FsmLoop } from './fsm-loop.ts';
+import { SnapshotProgress } from './snapshot-progress.ts';
 
 type Receive = Extract<DurableEffect, { kind: 'receiveSnapshot' }>;
 type Restore = Extract<DurableEffect, { kind: 'restoreSnapshot' }>;
@@ -86,12 +87,16 @@ export class SnapshotReceiver {
       throw new RaftError('ERR_MALFORMED_REQUEST', 'expected the bytes of a snapshot, got none');
     }
     const sink = await this.#create(effect);
+    const { log, clock } = this.#o;
+    const message = 'snapshot network transfer progress';
+    const progress = new SnapshotProgress(log, clock, message, effect.size, {});
     try {
       let bytes = 0;
       await this.#pump.each(reader, async (chunk) => {
         bytes += chunk.length;
         if (bytes > effect.size) throw wrongSize('too long', effect.size, bytes);
         await sink.write(chunk);
+        progress.count(chunk.length);
       });
       if (bytes < effect.size) throw wrongSize('short read', effect.size, bytes);
       await sink.close();
@@ -100,6 +105,8 @@ export class SnapshotReceiver {
     } catch (error) {
       await sink.cancel();
       throw error;
+    } finally {
+      progress.end();
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../../internal/clock.ts';
 import { decodeConfiguration, decodePeers } from '../configuration-codec.ts';
 import type { Vote } from '../core/effect.ts';
 import type { Self } from '../core/node.ts';
@@ -16,8 +17,8 @@ import {
   readUint64,
   type StableStore,
 } from '../stable.ts';
-import { restoreFsm } from './fsm-loop.ts';
 import { readTermIndex } from './read-term-index.ts';
+import { fieldsOf, restoreFsm } from './restore-fsm.ts';
 import type { Telemetry } from './telemetry.ts';
 
 /** What a node is started from. */
@@ -31,6 +32,7 @@ export interface Sources {
   /** False for an FSM that keeps its own state. */
   readonly restoreSnapshot: boolean;
   readonly telemetry?: Telemetry;
+  readonly clock?: Clock;
 }
 
 /** Entries read at a time when looking for configurations. */
@@ -127,16 +129,11 @@ async function restoreNewestSnapshot(sources: Sources): Promise<SnapshotMeta | n
   const list = await snaps.list();
   for (const meta of list) {
     if (!sources.restoreSnapshot) return meta;
-    const fields = {
-      id: meta.id,
-      'last-index': meta.index,
-      'last-term': meta.term,
-      'size-in-bytes': meta.size,
-    };
+    const fields = fieldsOf(meta);
     try {
       const opened = await snaps.open(meta.id);
       log.info(fields, 'starting restore from snapshot');
-      await restoreFsm(fsm, opened, sources.telemetry);
+      await restoreFsm(fsm, opened, sources);
       log.info(fields, 'restored from snapshot');
       return meta;
     } catch (error) {
@@ -153,7 +150,11 @@ async function restoreNewestSnapshot(sources: Sources): Promise<SnapshotMeta | n
  * Whether the log goes with the snapshot. It does not when a crash came between a snapshot's rename
  * and the deletion of the log it replaces: then the log must go, as it was about to (rule 8).
  */
-export function fitsSnapshot(terms: TermIndex, snapshotIndex: number, snapshotTerm: number): boolean {
+export function fitsSnapshot(
+  terms: TermIndex,
+  snapshotIndex: number,
+  snapshotTerm: number,
+): boolean {
   const { firstIndex, lastIndex } = terms;
   if (lastIndex === 0) return true;
   if (firstIndex > snapshotIndex + 1) {
