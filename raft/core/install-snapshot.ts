@@ -12,8 +12,7 @@ import { becomeFollower, setLeader } from './role.ts';
 import { adoptTerm } from './term.ts';
 
 function answer(node: NodeState, ticket: Ticket, success: boolean, out: Effects): void {
-  const { header } = node.self;
-  const fields = { rpcHeader: header, term: node.currentTerm, success };
+  const fields = { term: node.currentTerm, success };
   out.push({ kind: 'reply', ticket, reply: new InstallSnapshotResponse(fields) });
 }
 
