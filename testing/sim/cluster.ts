@@ -10,7 +10,9 @@ const RETIREMENT_MS = 400;
 
 /** The nodes of a run, and the supervisor that restarts what has stopped. */
 export class SimCluster {
+  /** Its servers, also those that are down. */
   readonly nodes: readonly SimNode[];
+  /** What they share. */
   readonly world: World;
   readonly #random: Random;
   readonly #byName: ReadonlyMap<string, SimNode>;

@@ -18,7 +18,9 @@ export type RaftView = Pick<
 
 /** What an invariant may look at of a node. */
 export interface NodeView {
+  /** Its name. */
   readonly id: ServerID;
+  /** Where it is reached. */
   readonly address: ServerAddress;
   /** Where log and snapshots are. */
   readonly disk: SimDisk;
@@ -30,8 +32,11 @@ export interface NodeView {
 
 /** What a client asked of a node and has not been told yet, or has. */
 export interface Question {
+  /** Which question of the run it is, from 1. */
   readonly number: number;
+  /** What was asked, such as "apply". */
   readonly kind: string;
+  /** Who was asked. */
   readonly node: NodeView;
 }
 
@@ -47,13 +52,21 @@ export interface Watcher {
   rivalled?(node: NodeView, term: number, leader: ServerID): void;
   /** It was learnt from `node` that an index is committed; every index comes once, in order. */
   committed?(node: NodeView, index: number, entry: EntryFact): void;
+  /** A node sent a request. */
   requestSent?(node: NodeView, request: RPCRequest): void;
+  /** A node answered a request. */
   replySent?(node: NodeView, request: RPCRequest, reply: RPCReply): void;
+  /** A node gave its disk something to write. */
   writeIssued?(node: NodeView, write: DiskWrite): void;
+  /** A write is durable. */
   writeSynced?(node: NodeView, write: DiskWrite): void;
+  /** A disk failed a write. */
   writeFailed?(node: NodeView): void;
+  /** An FSM applied an entry and is in `state` now. */
   applied?(node: NodeView, log: Log, state: FSMState): void;
+  /** An FSM was given a snapshot and is in `state` now. */
   restored?(node: NodeView, state: FSMState): void;
+  /** A client asked something. */
   asked?(question: Question): void;
   /** `answer` describes the result in a way that can be compared. */
   answered?(question: Question, answer: string): void;
@@ -71,6 +84,7 @@ export interface Watcher {
 
 /** A rule that must hold after every event of every run. */
 export interface Invariant {
+  /** What reports call it. */
   readonly name: string;
   /** Where the rule comes from. */
   readonly source: string;
@@ -82,7 +96,9 @@ export interface Invariant {
 
 /** The first violation of a run. */
 export interface Violation {
+  /** Which rule was broken. */
   readonly invariant: string;
+  /** How. */
   readonly message: string;
 }
 
@@ -91,6 +107,7 @@ export interface Violation {
  * violation is remembered, never thrown: it would be thrown into the node under test.
  */
 export class Court implements DiskWatcher, NetworkWatcher {
+  /** What is known of the run so far. */
   readonly facts = new Facts();
   readonly #watchers: readonly Watcher[];
   readonly #byName = new Map<string, NodeView>();
@@ -104,10 +121,12 @@ export class Court implements DiskWatcher, NetworkWatcher {
     this.#watchers = [scribe, ...judges];
   }
 
+  /** The first violation, `null` while there is none. */
   get violation(): Violation | null {
     return this.#violation;
   }
 
+  /** Notes a violation; only the first one counts. */
   violated(invariant: string, message: string): void {
     this.#violation ??= { invariant, message };
   }
@@ -119,10 +138,12 @@ export class Court implements DiskWatcher, NetworkWatcher {
     this.#byName.set(node.address, node);
   }
 
+  /** A node runs from now on. */
   started(node: NodeView): void {
     for (const watcher of this.#watchers) watcher.started?.(node);
   }
 
+  /** A node took a step: everything that must always hold is looked at. */
   stepped(node: NodeView): void {
     const { raft } = node;
     if (raft !== null) {
@@ -133,6 +154,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
     for (const watcher of this.#watchers) watcher.stepped?.(node);
   }
 
+  /** A request left a node. */
   requestSent(from: ServerAddress, _to: ServerAddress, request: RPCRequest): void {
     const node = this.#node(from);
     const leads =
@@ -141,6 +163,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
     for (const watcher of this.#watchers) watcher.requestSent?.(node, request);
   }
 
+  /** A reply left a node. */
   replySent(from: ServerAddress, _to: ServerAddress, request: RPCRequest, reply: RPCReply): void {
     const node = this.#node(from);
     for (const watcher of this.#watchers) watcher.replySent?.(node, request, reply);
@@ -164,40 +187,49 @@ export class Court implements DiskWatcher, NetworkWatcher {
     for (const watcher of this.#watchers) watcher.writeFailed?.(node);
   }
 
+  /** An FSM applied an entry. */
   applied(node: NodeView, log: Log, state: FSMState): void {
     for (const watcher of this.#watchers) watcher.applied?.(node, log, state);
   }
 
+  /** An FSM was given a snapshot. */
   restored(node: NodeView, state: FSMState): void {
     for (const watcher of this.#watchers) watcher.restored?.(node, state);
   }
 
+  /** A client asked something. */
   asked(question: Question): void {
     for (const watcher of this.#watchers) watcher.asked?.(question);
   }
 
+  /** A client got its answer. */
   answered(question: Question, answer: string): void {
     for (const watcher of this.#watchers) watcher.answered?.(question, answer);
   }
 
+  /** A client was told what became of its command. */
   outcome(node: NodeView, command: Uint8Array, outcome: ApplyOutcome, index: number): void {
     if (outcome === 'applied') this.facts.acknowledge(index);
     for (const watcher of this.#watchers) watcher.outcome?.(node, command, outcome, index);
   }
 
+  /** A client read a state that must not be older than index `floor`. */
   read(node: NodeView, floor: number, state: FSMState): void {
     for (const watcher of this.#watchers) watcher.read?.(node, floor, state);
     this.facts.acknowledge(state.index);
   }
 
+  /** A leader was told that it still led in `term`, when `rival` was the newest term. */
   verified(node: NodeView, term: number, rival: number): void {
     for (const watcher of this.#watchers) watcher.verified?.(node, term, rival);
   }
 
+  /** A node ended, for a cause of its own or because it was told to. */
   retired(node: NodeView, cause: Error | null): void {
     for (const watcher of this.#watchers) watcher.retired?.(node, cause);
   }
 
+  /** The run is over: what must hold in the end is looked at. */
   ended(): void {
     for (const watcher of this.#watchers) watcher.ended?.();
   }

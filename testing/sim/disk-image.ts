@@ -4,17 +4,58 @@ import { newestFirst } from '../../snapshot/snapshot-name.ts';
 
 /** A complete snapshot on a simulated disk. */
 export interface StoredSnapshot {
+  /** What is known of it. */
   readonly meta: SnapshotMeta;
+  /** Its state. */
   readonly bytes: Uint8Array;
 }
 
 /** One atomic change of a disk: it happens as a whole or not at all. */
-export type DiskWrite =
-  | { readonly kind: 'store'; readonly logs: readonly Log[] }
-  | { readonly kind: 'delete'; readonly min: number; readonly max: number }
-  | { readonly kind: 'replace'; readonly from: number; readonly logs: readonly Log[] }
-  | { readonly kind: 'keys'; readonly writes: ReadonlyMap<string, Uint8Array | number> }
-  | { readonly kind: 'snapshot'; readonly snapshot: StoredSnapshot };
+export type DiskWrite = StoreWrite | DeleteWrite | ReplaceWrite | KeysWrite | SnapshotWrite;
+
+/** Entries are stored. */
+export interface StoreWrite {
+  /** Tells it from the others. */
+  readonly kind: 'store';
+  /** The entries. */
+  readonly logs: readonly Log[];
+}
+
+/** Entries are deleted. */
+export interface DeleteWrite {
+  /** Tells it from the others. */
+  readonly kind: 'delete';
+  /** The first index that goes. */
+  readonly min: number;
+  /** The last index that goes. */
+  readonly max: number;
+}
+
+/** A tail is replaced. */
+export interface ReplaceWrite {
+  /** Tells it from the others. */
+  readonly kind: 'replace';
+  /** The first index that goes. */
+  readonly from: number;
+  /** What comes in its place. */
+  readonly logs: readonly Log[];
+}
+
+/** Stable keys are written. */
+export interface KeysWrite {
+  /** Tells it from the others. */
+  readonly kind: 'keys';
+  /** Their values, by key. */
+  readonly writes: ReadonlyMap<string, Uint8Array | number>;
+}
+
+/** A snapshot becomes visible. */
+export interface SnapshotWrite {
+  /** Tells it from the others. */
+  readonly kind: 'snapshot';
+  /** The snapshot. */
+  readonly snapshot: StoredSnapshot;
+}
 
 /** Snapshots that are kept; older ones are removed. */
 const RETAINED_SNAPSHOTS = 2;
@@ -47,6 +88,7 @@ export class DiskImage {
     return this.#snapshots[0]?.meta.index ?? 0;
   }
 
+  /** The entry at `index`, if it is there. */
   entry(index: number): Log | undefined {
     return this.#log.get(index);
   }
@@ -57,20 +99,24 @@ export class DiskImage {
     return this.#log.get(index)?.term ?? (meta?.index === index ? meta.term : undefined);
   }
 
+  /** The bytes under a key, `null` when there are none. */
   bytes(key: string): Uint8Array | null {
     const value = this.#keys.get(key);
     return value instanceof Uint8Array ? value : null;
   }
 
+  /** The number under a key, 0 when there is none. */
   number(key: string): number {
     const value = this.#keys.get(key);
     return typeof value === 'number' ? value : 0;
   }
 
+  /** True when there is anything under a key. */
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
+  /** A copy that later writes do not change. */
   clone(): DiskImage {
     const copy = new DiskImage();
     for (const [index, log] of this.#log) copy.#log.set(index, log);
@@ -81,6 +127,7 @@ export class DiskImage {
     return copy;
   }
 
+  /** Performs one write. */
   apply(write: DiskWrite): void {
     switch (write.kind) {
       case 'store':

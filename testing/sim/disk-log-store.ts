@@ -88,10 +88,12 @@ export class DiskStore implements LogStore, StableStore {
     return this.#process.sleep(this.#readDelayMs).then(look);
   }
 
+  /** Replaces a tail, as one write or as two. */
   protected replace(from: number, logs: readonly Log[]): Promise<void> {
     return this.#disk.write(this.#process, { kind: 'replace', from, logs: logs.map(freezeLog) });
   }
 
+  /** Writes several keys, as one write or one by one. */
   protected writeKeys(writes: readonly StableWrite[]): Promise<void> {
     const values = new Map(
       writes.map(({ key, value }) => [

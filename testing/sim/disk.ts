@@ -33,7 +33,9 @@ export interface DiskWatcher {
 
 /** How fast a disk is; milliseconds. */
 export interface DiskSpeed {
+  /** The shortest sync, in milliseconds. */
   readonly minSyncMs: number;
+  /** The longest sync, in milliseconds. */
   readonly maxSyncMs: number;
 }
 
@@ -58,6 +60,7 @@ interface PendingWrite {
  * they are renamed into place, visible and durable at once.
  */
 export class SimDisk {
+  /** Whose it is. */
   readonly name: string;
   readonly #scheduler: Scheduler;
   readonly #random: Random;
@@ -90,14 +93,17 @@ export class SimDisk {
     this.#watcher = watcher;
   }
 
+  /** With everything that was given to it. */
   get issued(): DiskImage {
     return this.#issued;
   }
 
+  /** With everything that a process on the machine can read. */
   get visible(): DiskImage {
     return this.#visible;
   }
 
+  /** With everything that outlives the power. */
   get durable(): DiskImage {
     return this.#durable;
   }

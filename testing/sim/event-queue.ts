@@ -1,5 +1,6 @@
 /** Something that happens at an instant of virtual time. */
 export interface QueuedEvent {
+  /** When it is due, in virtual milliseconds. */
   readonly atMs: number;
   /** 0 comes first at an instant; 1 waits for all that is due at the same instant. */
   readonly phase: 0 | 1;

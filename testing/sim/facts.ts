@@ -6,9 +6,13 @@ import { hashBytes } from './trace.ts';
 
 /** What is known of the entry with a given index and term. */
 export interface EntryFact {
+  /** Its place in the log. */
   readonly index: number;
+  /** Its term. */
   readonly term: number;
+  /** What it is for. */
   readonly type: LogType;
+  /** Its command. */
   readonly data: Uint8Array | null;
   /** A hash over type and data. */
   readonly hash: number;
@@ -32,6 +36,7 @@ export function hashOfLog(log: Log): number {
 
 /** What an all-seeing observer knows of a run, shared by all invariants. */
 export class Facts {
+  /** Every node that ever ran. */
   readonly nodes: NodeView[] = [];
   readonly #leaders = new Map<number, ServerID>();
   readonly #entries = new Map<number, EntryFact>();
@@ -60,6 +65,7 @@ export class Facts {
     return this.#acknowledgedUpTo;
   }
 
+  /** The committed entry at `index`, if there is one. */
   committedAt(index: number): EntryFact | undefined {
     return this.#committed[index - 1];
   }
@@ -104,6 +110,7 @@ export class Facts {
     }
   }
 
+  /** Notes that a node leads in a term. */
   recordLeader(node: NodeView, term: number): void {
     this.#leaders.set(term, node.id);
     if (term > this.#newestTermLed) this.#newestTermLed = term;
@@ -125,6 +132,7 @@ export class Facts {
     return fact;
   }
 
+  /** Notes that a client was told of the entry at `index`. */
   acknowledge(index: number): void {
     if (index > this.#acknowledgedUpTo) this.#acknowledgedUpTo = index;
   }

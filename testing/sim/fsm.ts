@@ -18,7 +18,9 @@ export interface FSMState {
 
 /** What a state machine tells those who watch it. */
 export interface FSMWatcher {
+  /** An entry was applied; `state` is the state after it. */
   applied(log: Log, state: FSMState): void;
+  /** A snapshot was restored; `state` is the state after it. */
   restored(state: FSMState): void;
 }
 
@@ -79,6 +81,7 @@ export class SimFSM implements FSM {
     this.#pause = pause;
   }
 
+  /** The state now. */
   get state(): FSMState {
     return {
       index: this.#index,

@@ -28,7 +28,16 @@ export {
   type DiskWatcher,
   SimDisk,
 } from './disk.ts';
-export { DiskImage, type DiskWrite, type StoredSnapshot } from './disk-image.ts';
+export {
+  type DeleteWrite,
+  DiskImage,
+  type DiskWrite,
+  type KeysWrite,
+  type ReplaceWrite,
+  type SnapshotWrite,
+  type StoredSnapshot,
+  type StoreWrite,
+} from './disk-image.ts';
 export { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
 export { type EntryFact, Facts } from './facts.ts';
 export { BatchingSimFSM, type FSMState, type FSMWatcher, SimFSM } from './fsm.ts';

@@ -48,6 +48,7 @@ export class Nemesis {
     this.#maxPauseMs = maxPauseMs;
   }
 
+  /** Begins to make trouble. */
   start(): void {
     if (this.#kinds.length === 0) return;
     this.#later(randomInteger(this.#random, 1, this.#maxPauseMs), () => {

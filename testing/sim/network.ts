@@ -6,6 +6,7 @@ import type { Scheduler, SimProcess } from './virtual-clock.ts';
 
 /** Where requests to an address arrive. */
 export interface Endpoint {
+  /** The process that listens. */
   readonly process: SimProcess;
   /** Called inside the process. */
   receive(rpc: RPC): void;
@@ -13,13 +14,17 @@ export interface Endpoint {
 
 /** Sees every message at the moment at which a node lets it go. Names are addresses. */
 export interface NetworkWatcher {
+  /** A request left `from`. */
   requestSent(from: ServerAddress, to: ServerAddress, request: RPCRequest): void;
+  /** A reply left `from`. */
   replySent(from: ServerAddress, to: ServerAddress, request: RPCRequest, reply: RPCReply): void;
 }
 
 /** What a network does to messages; probabilities from 0 to 1, times in milliseconds. */
 export interface NetworkWeather {
+  /** The shortest way of a message, in milliseconds. */
   readonly minDelayMs: number;
+  /** The longest way of a message, in milliseconds. */
   readonly maxDelayMs: number;
   /** Probability that a message is lost. */
   readonly drop: number;
@@ -43,12 +48,15 @@ export const MAX_JOURNEY_MS = 500;
 
 /** The wires between nodes: directed, each with its own cut and slowness. */
 export class SimNetwork {
+  /** What lets time pass. */
   readonly scheduler: Scheduler;
+  /** Who sees every message. */
   readonly watcher: NetworkWatcher;
   readonly #random: Random;
   readonly #endpoints = new Map<ServerAddress, Endpoint>();
   readonly #cuts = new Set<string>();
   readonly #slow = new Map<string, number>();
+  /** How messages fare; may be changed at any time. */
   weather: NetworkWeather = CALM;
 
   constructor(scheduler: Scheduler, random: Random, watcher: NetworkWatcher) {
@@ -57,6 +65,7 @@ export class SimNetwork {
     this.watcher = watcher;
   }
 
+  /** Lets a process receive what is sent to `address`. */
   listen(address: ServerAddress, endpoint: Endpoint): void {
     this.#endpoints.set(address, endpoint);
   }
@@ -66,6 +75,7 @@ export class SimNetwork {
     if (this.#endpoints.get(address) === endpoint) this.#endpoints.delete(address);
   }
 
+  /** Who listens at `address`, if anybody does. */
   endpointAt(address: ServerAddress): Endpoint | undefined {
     return this.#endpoints.get(address);
   }
@@ -86,6 +96,7 @@ export class SimNetwork {
     this.#slow.clear();
   }
 
+  /** True when no message gets from `from` to `to`. */
   isCut(from: ServerAddress, to: ServerAddress): boolean {
     return this.#cuts.size > 0 && this.#cuts.has(`${from}>${to}`);
   }

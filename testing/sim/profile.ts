@@ -8,16 +8,27 @@ export interface Profile {
   readonly nodes: number;
   /** Servers that run beside them and may be added. */
   readonly spares: number;
+  /** `Config.heartbeatTimeout` of every node. */
   readonly heartbeatTimeoutMs: number;
+  /** `Config.electionTimeout` of every node. */
   readonly electionTimeoutMs: number;
+  /** `Config.leaderLeaseTimeout` of every node. */
   readonly leaseTimeoutMs: number;
+  /** `Config.commitTimeout` of every node. */
   readonly commitTimeoutMs: number;
+  /** The limit of a call between nodes. */
   readonly rpcTimeoutMs: number;
+  /** `Config.maxAppendEntries` of every node. */
   readonly maxAppendEntries: number;
+  /** `Config.batchApplyCh` of every node. */
   readonly batchApplyCh: boolean;
+  /** `Config.trailingLogs` of every node. */
   readonly trailingLogs: number;
+  /** `Config.snapshotInterval` of every node. */
   readonly snapshotIntervalMs: number;
+  /** `Config.snapshotThreshold` of every node. */
   readonly snapshotThreshold: number;
+  /** `Config.preVoteDisabled` of every node. */
   readonly preVoteDisabled: boolean;
   /** Stores have replaceTail, setMany and getLogRange. */
   readonly atomicStores: boolean;
@@ -25,7 +36,9 @@ export interface Profile {
   readonly separateStores: boolean;
   /** How long reading the log takes; 0 reads at once. */
   readonly readDelayMs: number;
+  /** How fast the disks are. */
   readonly diskSpeed: DiskSpeed;
+  /** Whether the FSMs apply batches. */
   readonly batchingFSM: boolean;
   /** How long the FSM takes for a command; 0 applies at once. */
   readonly applyMs: number;

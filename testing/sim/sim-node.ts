@@ -18,10 +18,15 @@ import { type Scheduler, SimProcess } from './virtual-clock.ts';
 
 /** What nodes share. */
 export interface World {
+  /** What lets time pass. */
   readonly scheduler: Scheduler;
+  /** How nodes talk. */
   readonly network: SimNetwork;
+  /** Who judges them. */
   readonly court: Court;
+  /** What the run is like. */
   readonly profile: Profile;
+  /** Writes a line into the trace. */
   readonly write: (who: string, what: string) => void;
 }
 
@@ -33,7 +38,9 @@ function describeFields(fields: LogFields): string {
 
 /** One server: a disk that lasts, and one process after the other that uses it. */
 export class SimNode implements NodeView {
+  /** Its name. */
   readonly id: ServerID;
+  /** Where it is reached. */
   readonly address: ServerAddress;
   readonly disk: SimDisk;
   readonly stableDisk: SimDisk;
@@ -59,14 +66,17 @@ export class SimNode implements NodeView {
     return this.#raft;
   }
 
+  /** Its state machine, `null` while it is down. */
   get fsm(): SimFSM | null {
     return this.#fsm;
   }
 
+  /** Its process, `null` while it is down. */
   get process(): SimProcess | null {
     return this.#process;
   }
 
+  /** True while its process lives. */
   get isUp(): boolean {
     return this.#process !== null;
   }
@@ -76,6 +86,7 @@ export class SimNode implements NodeView {
     return this.disk === this.stableDisk ? [this.disk] : [this.disk, this.stableDisk];
   }
 
+  /** True while it believes that it leads. */
   get isLeader(): boolean {
     return this.#raft?.state() === RaftState.Leader;
   }

@@ -43,6 +43,7 @@ function unexpected(reply: RPCReply): Error {
 
 /** The transport of one process on the simulated network. */
 export class SimTransport implements Transport, WithPreVote, WithClose, Endpoint {
+  /** The process whose calls these are. */
   readonly process: SimProcess;
   readonly #network: SimNetwork;
   readonly #address: ServerAddress;

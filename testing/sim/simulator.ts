@@ -34,6 +34,7 @@ export interface SimulationOptions {
 
 /** How a run went. */
 export interface SimulationResult {
+  /** Which gives the same run again. */
   readonly seed: number;
   /** The first rule that was broken, `null` when none was. */
   readonly violation: Violation | null;
@@ -43,10 +44,13 @@ export interface SimulationResult {
   readonly traceHash: string;
   /** How many events there were. */
   readonly events: number;
+  /** How long it took on the virtual clock, in milliseconds. */
   readonly virtualMs: number;
   /** Commands that a client was told are applied. */
   readonly acknowledged: number;
+  /** How many entries were committed. */
   readonly committed: number;
+  /** The newest term. */
   readonly newestTerm: number;
 }
 

@@ -38,6 +38,7 @@ export class Trace {
     return this.#hash.toString(16).padStart(8, '0');
   }
 
+  /** Adds a line: who did what, and when. */
   add(nowMs: number, who: string, what: string): void {
     const line = `${nowMs.toFixed(3).padStart(10)} ${who.padEnd(3)} ${what}`;
     this.#hash = hashText(line, this.#hash);

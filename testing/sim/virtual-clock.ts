@@ -11,6 +11,7 @@ export interface SimEvent extends QueuedEvent {
   readonly process: SimProcess | null;
   /** A timer rings late in a process that was stopped, before what arrived meanwhile is seen. */
   readonly isTimer: boolean;
+  /** What happens; `null` once it was cancelled or has happened. */
   run: (() => void) | null;
 }
 
@@ -166,6 +167,7 @@ export class Scheduler {
  * waits) and killed (nothing of it ever runs again).
  */
 export class SimProcess implements Clock {
+  /** What traces call it. */
   readonly name: string;
   readonly #scheduler: Scheduler;
   readonly #clockOffsetMs: number;
@@ -180,10 +182,12 @@ export class SimProcess implements Clock {
     this.#clockOffsetMs = clockOffsetMs;
   }
 
+  /** False once it was killed. */
   get isAlive(): boolean {
     return this.#alive;
   }
 
+  /** True while none of its timers ring. */
   get isPaused(): boolean {
     return this.#paused;
   }
@@ -226,6 +230,7 @@ export class SimProcess implements Clock {
     this.#held.push(event);
   }
 
+  /** Stops it in its tracks, as SIGSTOP does. */
   pause(): void {
     this.#paused = true;
   }
@@ -242,6 +247,7 @@ export class SimProcess implements Clock {
     this.#scheduler.reschedule(held.filter((event) => !event.isTimer));
   }
 
+  /** Ends it; none of its timers rings again. */
   kill(): void {
     this.#alive = false;
     this.#held = [];

@@ -65,6 +65,7 @@ export class Workload {
     return this.#applied;
   }
 
+  /** Lets the clients begin. */
   start(): void {
     const { scheduler, profile } = this.#cluster.world;
     scheduler.schedule(randomInteger(this.#random, 1, profile.workEveryMs), () => {
@@ -74,6 +75,7 @@ export class Workload {
     });
   }
 
+  /** Lets the clients ask nothing more. */
   stop(): void {
     this.#stopped = true;
   }
