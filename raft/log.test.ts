@@ -56,7 +56,7 @@ describe('what a log store can do', () => {
     expect(isRangeReading({ ...store, getLogRange: null } as LogStore)).toBe(false);
   });
 
-  it('is monotonic only when it answers so (TestRaft_LogStoreIsMonotonic, 40)', () => {
+  it('is monotonic only when it answers so (test 40)', () => {
     const saying = (answer: unknown) => ({ ...store, isMonotonic: () => answer }) as LogStore;
     expect([true, false, 'yes'].map((answer) => isMonotonicStore(saying(answer)))).toEqual([
       true,

@@ -165,6 +165,16 @@ describe('every other request', () => {
     expect(posted).toEqual(isLetIn ? ['requestVote'] : []);
   });
 
+  it('of a kind that nobody knows is answered by an error (S98)', () => {
+    const { inbound, posted } = setUp();
+    const answers: RPCResponse[] = [];
+    const strange: unknown = { rpcHeader: headerOf('b') };
+    const take = (answer: RPCResponse): void => void answers.push(answer);
+    inbound.take(Reflect.construct(RPC, [strange, null, take]));
+    expect(answers[0]?.error?.message).toBe('unexpected command');
+    expect(posted).toEqual([]);
+  });
+
   it('is not answered by a node that has stopped, nor is a heartbeat (rule 1)', () => {
     const { send, posted, state } = setUp();
     state.isStopped = true;

@@ -12,7 +12,7 @@ async function cluster(count: number, options: TestNodeOptions = {}, seed = 1) {
 }
 
 describe('a read', () => {
-  it('34, 35, 37: a leader that sees a quorum is confirmed', async () => {
+  it('a leader that sees a quorum is confirmed (S67)', async () => {
     for (const count of [1, 3]) {
       const { nodes, time, raft, others } = await cluster(count);
       expect(await time.error(raft.verifyLeader())).toBeNull();
@@ -22,7 +22,7 @@ describe('a read', () => {
     }
   });
 
-  it('36: a leader that was deposed without knowing is not confirmed', async () => {
+  it('a leader that was deposed without knowing is not confirmed (S69)', async () => {
     const { nodes, time, leader, raft } = await cluster(3);
     nodes.isolate(leader);
     const verify = raft.verifyLeader();
