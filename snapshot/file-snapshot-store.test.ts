@@ -144,7 +144,7 @@ describe('FileSnapshotStore', () => {
     expect(await readdir(pathOf())).toEqual([]);
   });
 
-  it('lists a higher term first, whatever the index (S175, test 107)', async () => {
+  it('lists a higher term first, whatever the index (S175, test 107, #395)', async () => {
     const store = await openStore();
     await take(store, 204_917, 5);
     await take(store, 130_350, 36);

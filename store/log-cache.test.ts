@@ -81,7 +81,7 @@ describe('LogCache', () => {
     expect(() => cache.getLog(34)).toThrow(ErrLogNotFound);
   });
 
-  it('does not keep what the store behind failed to keep (S168, test 96)', () => {
+  it('does not keep what the store behind failed to keep (S168, test 96, #460)', () => {
     const store = newInmemStore();
     const failing: LogStore = {
       ...plain(store),

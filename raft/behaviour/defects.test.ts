@@ -284,6 +284,35 @@ describe('two of three servers', () => {
   );
 });
 
+describe('a shutdown', () => {
+  it('ends at whatever moment of a snapshot it comes (#268)', async () => {
+    const config = { snapshotThreshold: 1, snapshotInterval: 5, trailingLogs: 0 };
+    for (let delayMs = 0; delayMs < 20; delayMs += 1) {
+      const { time, raft } = await led(1, { config });
+      for (let i = 0; i < 5; i += 1) raft.apply(utf8(`${i}`));
+      await time.pass(delayMs);
+      const snapshot = raft.snapshot();
+      expect(await time.error(raft.shutdown(), 100)).toBeNull();
+      await time.error(snapshot, 1);
+    }
+  });
+
+  it('ends after the leader changed, while a peer reads nothing (#312)', async () => {
+    const { time, leader, raft, others } = await led(3);
+    const [deaf, next] = firstOf(others, 2);
+    expect(await time.error(raft.leadershipTransferToServer(next.id, next.address))).toBeNull();
+    await time.until(() => next.isLeader, 'the other leads');
+    deaf.clock.pause();
+    next.raft.apply(utf8('x'));
+    await time.pass(20);
+    for (const node of [leader, next]) {
+      expect(await time.error(node.raft.shutdown(), 100)).toBeNull();
+    }
+    deaf.clock.resume();
+    await time.result(deaf.stop());
+  });
+});
+
 describe('a store that fails', () => {
   it('leaves no wrong state in memory: what it did not store is not there (#163)', async () => {
     const store = new AbleHookedStore();
