@@ -57,7 +57,7 @@ function complete(node: NodeState, ms = 0): Effects {
 const yes = { success: true, term: 3 };
 
 describe('a snapshot from the leader', () => {
-  it('is stored, given to the FSM, and put in place of the log, in this order', () => {
+  it('is stored, given to the FSM, and put in place of the log, in this order (S120)', () => {
     const { log, lines } = recordingLogger();
     const node = follower({ logger: log });
     expect(install(node).list).toEqual([
@@ -106,7 +106,7 @@ describe('a snapshot from the leader', () => {
     expect(node.terms.firstIndex).toBe(1);
   });
 
-  it('throws the log away when its last entry contradicts it (upstream #697)', () => {
+  it('throws the log away when its last entry contradicts it (S122, #697)', () => {
     const node = follower();
     install(node, { lastLogIndex: 4, lastLogTerm: 3 });
     expect(kindsOf(complete(node))).toEqual(['dropLog', 'reply']);
@@ -139,7 +139,7 @@ describe('a snapshot from the leader', () => {
 });
 
 describe('the term of a snapshot', () => {
-  it('that is too small is refused', () => {
+  it('that is too small is refused (S120)', () => {
     const { log, lines } = recordingLogger();
     const node = follower({ logger: log });
     const out = install(node, { term: 2, lastLogTerm: 2 });
@@ -187,7 +187,7 @@ describe('a snapshot request', () => {
     ['of an unknown version', { snapshotVersion: 2 }, 'unsupported snapshot version 2'],
     ['of a negative version', { snapshotVersion: -1 }, 'unsupported snapshot version -1'],
     [
-      'with peers nobody can read (76)',
+      'with peers nobody can read',
       { snapshotVersion: 0, peers: utf8('x') },
       'failed to decode peers',
     ],
@@ -202,7 +202,7 @@ describe('a snapshot request', () => {
     ['with a configuration behind its end', { configurationIndex: 10 }, 'expected a snapshot that'],
     ['of no entry at all', { lastLogIndex: 0, configurationIndex: 0 }, 'expected a snapshot that'],
     ['of a negative size', { size: -1 }, 'expected a snapshot that'],
-  ])('%s is answered by an error', (_what, fields, message) => {
+  ])('%s is answered by an error (S120, test 76)', (_what, fields, message) => {
     const node = follower();
     const out = install(node, fields);
     const error = expect.objectContaining({ message: expect.stringContaining(message) });

@@ -128,7 +128,7 @@ describe('a restore', () => {
     expect(fsm.indexes).toEqual([10]);
   });
 
-  it('that fails tells whoever asked, with the name of the snapshot', async () => {
+  it('that fails tells whoever asked, with the name of the snapshot (S141)', async () => {
     const { loop, fsm } = setUp();
     fsm.restore = () => Promise.reject(new Error('bad bytes'));
     await expect(loop.restore(9, 1, async () => snapshotOf([]))).rejects.toThrow(
@@ -136,7 +136,7 @@ describe('a restore', () => {
     );
   });
 
-  it('R13: lets go of the reader of an FSM that fails', async () => {
+  it('lets go of the reader of an FSM that fails (S141)', async () => {
     const { loop, fsm } = setUp();
     const opened = snapshotOf([]);
     fsm.restore = () => Promise.reject(new Error('bad bytes'));
