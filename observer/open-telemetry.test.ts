@@ -28,10 +28,12 @@ it('measures with an SDK that the application installs later, and with the next 
     gauge.record(value, { peer_id: 'a' });
     histogram.record(value);
   };
+  const nextTurn = (): Promise<void> => new Promise((resume) => setImmediate(resume));
   measure(100);
   for (const first of [1, 10]) {
     const sdk = new MeasuringSdk();
     metrics.setGlobalMeterProvider(sdk.provider);
+    await nextTurn();
     measure(first);
     measure(first + 1);
     const found = await sdk.read();
@@ -41,6 +43,7 @@ it('measures with an SDK that the application installs later, and with the next 
     const value = { count: 2, sum: 2 * first + 1, buckets: { boundaries: [1, 2] } };
     expect(found.get('h')).toMatchObject({ kind: 'histogram', ...options, points: [{ value }] });
     metrics.disable();
+    await nextTurn();
     measure(1000);
     await sdk.close();
   }

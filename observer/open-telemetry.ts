@@ -1,26 +1,48 @@
 import { type MeterProvider, metrics } from '@opentelemetry/api';
+import { systemClock } from '../internal/clock.ts';
 import type { Counter, InstrumentOptions, Meter, MetricLabels, Recorder } from '../raft/metrics.ts';
 
 /** The name under which OpenTelemetry knows who measures. */
 const SCOPE = 'quorate';
 
 /**
- * An instrument of whatever SDK is installed at the moment. OpenTelemetry's API hands out meters
- * that stay silent for ever when no SDK is there yet, so the provider is looked at each time.
+ * The SDK that is installed at the moment. OpenTelemetry's API hands out meters that stay silent for
+ * ever when no SDK is there yet, so it is looked at again, once a turn of the event loop: a look
+ * for each value would cost more than the rest of measuring does.
  */
+class InstalledSdk {
+  #provider = metrics.getMeterProvider();
+  #isFresh = false;
+  readonly #expire = (): void => {
+    this.#isFresh = false;
+  };
+
+  get provider(): MeterProvider {
+    if (!this.#isFresh) {
+      this.#isFresh = true;
+      this.#provider = metrics.getMeterProvider();
+      systemClock.afterIO(this.#expire);
+    }
+    return this.#provider;
+  }
+}
+
+/** An instrument that is made anew for each SDK. */
 class Late<Instrument> {
+  readonly #sdk: InstalledSdk;
   readonly #make: (meter: Meter) => Instrument;
   #provider: MeterProvider;
   #instrument: Instrument;
 
-  constructor(make: (meter: Meter) => Instrument) {
+  constructor(sdk: InstalledSdk, make: (meter: Meter) => Instrument) {
+    this.#sdk = sdk;
     this.#make = make;
-    this.#provider = metrics.getMeterProvider();
+    this.#provider = sdk.provider;
     this.#instrument = make(this.#provider.getMeter(SCOPE));
   }
 
   get current(): Instrument {
-    const provider = metrics.getMeterProvider();
+    const { provider } = this.#sdk;
     if (provider !== this.#provider) {
       this.#provider = provider;
       this.#instrument = this.#make(provider.getMeter(SCOPE));
@@ -32,8 +54,8 @@ class Late<Instrument> {
 class LateCounter implements Counter {
   readonly #late: Late<Counter>;
 
-  constructor(make: (meter: Meter) => Counter) {
-    this.#late = new Late(make);
+  constructor(sdk: InstalledSdk, make: (meter: Meter) => Counter) {
+    this.#late = new Late(sdk, make);
   }
 
   add(value: number, labels?: MetricLabels): void {
@@ -44,8 +66,8 @@ class LateCounter implements Counter {
 class LateRecorder implements Recorder {
   readonly #late: Late<Recorder>;
 
-  constructor(make: (meter: Meter) => Recorder) {
-    this.#late = new Late(make);
+  constructor(sdk: InstalledSdk, make: (meter: Meter) => Recorder) {
+    this.#late = new Late(sdk, make);
   }
 
   record(value: number, labels?: MetricLabels): void {
@@ -59,12 +81,13 @@ class LateRecorder implements Recorder {
  * Go, which writes to the global sink of go-metrics.
  */
 export function openTelemetryMeter(): Meter {
+  const sdk = new InstalledSdk();
   return {
     createCounter: (name: string, options?: InstrumentOptions) =>
-      new LateCounter((meter) => meter.createCounter(name, options)),
+      new LateCounter(sdk, (meter) => meter.createCounter(name, options)),
     createGauge: (name: string, options?: InstrumentOptions) =>
-      new LateRecorder((meter) => meter.createGauge(name, options)),
+      new LateRecorder(sdk, (meter) => meter.createGauge(name, options)),
     createHistogram: (name: string, options?: InstrumentOptions) =>
-      new LateRecorder((meter) => meter.createHistogram(name, options)),
+      new LateRecorder(sdk, (meter) => meter.createHistogram(name, options)),
   };
 }
