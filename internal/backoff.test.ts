@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { backoffMs, cappedBackoffMs } from './backoff.ts';
 
-describe('backoffMs (TestBackoff, 151)', () => {
+describe('backoffMs', () => {
   it.each([
     [10, 1, 10, 10],
     [20, 2, 10, 20],
@@ -11,7 +11,7 @@ describe('backoffMs (TestBackoff, 151)', () => {
     [10, 12, 12, 10_240],
     [10, 1000, 12, 10_240],
     [10, 0, 12, 10],
-  ])('waits from %i ms, in round %i of %i: %i ms', (base, round, limit, expected) => {
+  ])('waits from %i ms, in round %i of %i: %i ms (test 151, S198)', (base, round, limit, expected) => {
     expect(backoffMs(base, round, limit)).toBe(expected);
   });
 });
@@ -25,7 +25,7 @@ describe('cappedBackoffMs', () => {
     [10, 1000, 12, 500, 500],
     [10, 9, 8, 5000, 640],
     [10, 0, 12, 4, 4],
-  ])('waits from %i ms, in round %i of %i, at most %i ms: %i ms', (...row) => {
+  ])('waits from %i ms, in round %i of %i, at most %i ms: %i ms (S198)', (...row) => {
     const [base, round, limit, cap, expected] = row;
     expect(cappedBackoffMs(base, round, limit, cap)).toBe(expected);
   });

@@ -127,8 +127,8 @@ describe('asyncNotify', () => {
   });
 });
 
-describe('overrideNotify (TestOverrideNotifyBool, 152)', () => {
-  it('keeps the newest word only, and never waits', () => {
+describe('overrideNotify', () => {
+  it('keeps the newest word only, and never waits (test 152)', () => {
     const channel = new Channel<boolean>(1);
     overrideNotify(channel, true);
     overrideNotify(channel, false);

@@ -14,7 +14,7 @@ describe('seededRandom', () => {
     expect(draw(seededRandom(7), 20)).toEqual(draw(seededRandom(7), 20));
   });
 
-  it('says something else for another seed (TestNewSeed, 147)', () => {
+  it('says something else for another seed (test 147)', () => {
     const firsts = Array.from({ length: 1000 }, (_, seed) => seededRandom(seed).next());
     expect(new Set(firsts).size).toBe(1000);
   });

@@ -43,7 +43,7 @@ describe('encodeConfiguration', () => {
 });
 
 describe('decodeConfiguration', () => {
-  it('reads back what was written', () => {
+  it('reads back what was written (test 87)', () => {
     expect(decodeConfiguration(encodeConfiguration(three))).toEqual(three);
     expect(decodeConfiguration(encodeConfiguration(new Configuration())).servers).toEqual([]);
   });
@@ -91,6 +91,16 @@ describe('legacy peers', () => {
     expect(decodePeers(encodePeers(two, peers), peers).servers).toEqual([
       { suffrage: ServerSuffrage.Voter, id: 'over here', address: 'over here' },
     ]);
+  });
+
+  it('give back three voters whose id is their address (test 86)', () => {
+    const voters = ['a', 'b', 'c'].map((name) => ({
+      suffrage: ServerSuffrage.Voter,
+      id: name,
+      address: name,
+    }));
+    const configuration = new Configuration(voters);
+    expect(decodePeers(encodePeers(configuration, peers), peers)).toEqual(configuration);
   });
 
   it('are nil without voters', () => {

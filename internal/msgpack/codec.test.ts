@@ -176,6 +176,11 @@ describe('Decoder', () => {
     expect(() => decoder(text).time()).toThrow(message);
   });
 
+  it('writes the older form of a time as Go does (test 144)', () => {
+    const time = Timestamp.from(new Date('2006-01-02T15:04:05Z'));
+    expect(encoded((to) => to.time(time))).toBe('af010000000ebb4b37e500000000ffff');
+  });
+
   it('reads nil as the zero time', () => {
     expect(decoder('c0').time()).toBe(ZERO_TIME);
   });

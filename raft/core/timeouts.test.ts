@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../internal/random.ts';
 import { randomTimeoutMs } from './timeouts.ts';
 
-describe('randomTimeoutMs (TestRandomTimeout, 145)', () => {
-  it('is at least the base and less than twice the base (S25)', () => {
+describe('randomTimeoutMs', () => {
+  it('is at least the base and less than twice the base (S25, test 145)', () => {
     const draw = (seed: number, baseMs: number) => {
       const waitMs = randomTimeoutMs(seededRandom(seed), baseMs);
       expect(waitMs).toBeGreaterThanOrEqual(baseMs);
