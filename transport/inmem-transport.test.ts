@@ -31,28 +31,28 @@ function newPair(timeout = 5000, consumerCapacity = 16): [InmemTransport, InmemT
 }
 
 describe('InmemTransport', () => {
-  it('117 start and stop', async () => {
+  it('start and stop (test 117)', async () => {
     const [address, transport] = newInmemTransport();
     expect(transport.localAddr()).toBe(address);
     await transport.close();
     await transport.close();
   });
 
-  it('118 keeps the address that it is given, and makes one up otherwise', () => {
+  it('keeps the address it is given, and makes one up otherwise (S198, test 150)', () => {
     expect(newInmemTransport('a')[0]).toBe('a');
     expect(newInmemTransport()[0]).not.toBe(newInmemTransport()[0]);
     expect(newInmemAddr(seededRandom(1))).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     expect(newInmemAddr(seededRandom(1))).toBe(newInmemAddr(seededRandom(1)));
   });
 
-  it('123 is a Transport, a LoopbackTransport, and can be closed and asked for pre-votes', () => {
+  it('is a transport that can be closed, connected and asked for pre-votes (test 123)', () => {
     const [, transport] = newInmemTransport();
     const loopback: LoopbackTransport & Transport = transport;
     expect(supportsClose(loopback)).toBe(true);
     expect(supportsPreVote(loopback)).toBe(true);
   });
 
-  it('124 a consumer that nobody reads: send timed out, and nothing is left behind', async () => {
+  it('a consumer that nobody reads: send timed out, nothing is left (S192, test 124)', async () => {
     const [caller, server] = newPair(20, 0);
     const serving = server.consumer().receive();
     const call = caller.appendEntries('id', server.localAddr(), request);
@@ -64,28 +64,28 @@ describe('InmemTransport', () => {
     expect(server.consumer().tryReceive()).toBeUndefined();
   });
 
-  it('a request that nobody answers: command timed out', async () => {
+  it('a request that nobody answers: command timed out (S192)', async () => {
     const [caller, server] = newPair(20);
     await expect(caller.appendEntries('id', server.localAddr(), request)).rejects.toThrow(
       /^command timed out$/,
     );
   });
 
-  it('a pipeline that cannot send: command enqueue timeout', async () => {
+  it('a pipeline that cannot send: command enqueue timeout (S192)', async () => {
     const [caller, server] = newPair(20, 0);
     const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
     await expect(pipeline.appendEntries(request)).rejects.toThrow(/^command enqueue timeout$/);
     await pipeline.close();
   });
 
-  it('an unknown peer cannot be reached', async () => {
+  it('an unknown peer cannot be reached (S192)', async () => {
     const [, transport] = newInmemTransport();
     const text = 'failed to connect to peer: nobody';
     await expect(transport.appendEntries('id', 'nobody', request)).rejects.toThrow(text);
     await expect(transport.appendEntriesPipeline('id', 'nobody')).rejects.toThrow(text);
   });
 
-  it('routes lead one way, and disconnect closes their pipelines only', async () => {
+  it('routes lead one way, and disconnect closes their pipelines only (S194)', async () => {
     const [caller, server] = newPair();
     const [other, third] = newInmemTransport();
     caller.connect(other, third);
@@ -119,7 +119,7 @@ describe('InmemTransport', () => {
     await pipeline.close();
   });
 
-  it('S195: an error without a response reaches the future of a pipeline', async () => {
+  it('an error without a response reaches the future of a pipeline (S195)', async () => {
     const [caller, server] = newPair();
     const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
     const future = await pipeline.appendEntries(request);
@@ -128,7 +128,7 @@ describe('InmemTransport', () => {
     await pipeline.close();
   });
 
-  it('S193: entries are copied, so that nodes share nothing', async () => {
+  it('entries are copied, so that nodes share nothing (S193)', async () => {
     const [caller, server] = newPair();
     const data = new Uint8Array([1, 2]);
     const entry = {

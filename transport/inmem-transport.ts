@@ -25,6 +25,7 @@ import {
   type RPCResponse,
   type Transport,
 } from '../raft/transport.ts';
+import { exactly } from './exact-bytes.ts';
 import { Inbox } from './inbox.ts';
 import { type AppendDone, BoundedPipeline } from './pipeline.ts';
 
@@ -191,7 +192,8 @@ export class InmemTransport implements LoopbackTransport {
     args: InstallSnapshotRequest,
     data: AsyncIterable<Uint8Array>,
   ): Promise<InstallSnapshotResponse> {
-    const response = await this.#call(target, args, data, SLOW_CALL_FACTOR * this.#timeoutMs);
+    const state = exactly(args.size, data);
+    const response = await this.#call(target, args, state, SLOW_CALL_FACTOR * this.#timeoutMs);
     return expected(response, InstallSnapshotResponse);
   }
 

@@ -93,7 +93,7 @@ class ManualClock implements Clock {
 }
 
 describe('connections', () => {
-  it('125 start and stop', async () => {
+  it('start and stop (test 125)', async () => {
     const transport = await newTransport();
     expect(transport.isShutdown()).toBe(false);
     const closing = transport.close();
@@ -102,7 +102,7 @@ describe('connections', () => {
     await transport.close();
   });
 
-  it('126 closeStreams empties the pool, and later calls find their way', async () => {
+  it('closeStreams empties the pool, later calls find their way (S186, S187, test 126)', async () => {
     const [caller, server] = [await newTransport(), await newTransport()];
     await fillPool(caller, server);
     expect(caller.pooledConnections(server.localAddr())).toBe(3);
@@ -112,7 +112,7 @@ describe('connections', () => {
     expect(caller.pooledConnections(server.localAddr())).toBe(3);
   });
 
-  it('136 no more connections are kept than the pool may hold', async () => {
+  it('no more are kept than the pool may hold (S180, test 136)', async () => {
     const [caller, server] = [await newTransport({ maxPool: 2 }), await newTransport()];
     await fillPool(caller, server);
     expect(caller.pooledConnections(server.localAddr())).toBe(2);
@@ -125,7 +125,7 @@ describe('connections', () => {
     await until(() => caller.pooledConnections(server.localAddr()) === 0);
   });
 
-  it('128 an address provider says where a server is', async () => {
+  it('an address provider says where a server is (S183, test 128)', async () => {
     const server = await newTransport();
     for (const serverAddr of [() => server.localAddr(), async () => server.localAddr()]) {
       const caller = await newTransport({ serverAddressProvider: { serverAddr } });
@@ -135,7 +135,7 @@ describe('connections', () => {
     }
   });
 
-  it('an address provider that fails is passed over, with a warning', async () => {
+  it('an address provider that fails is passed over, with a warning (S183)', async () => {
     const warnings: string[] = [];
     const logger = { ...silentLogger, warn: (_f: object, text: string) => warnings.push(text) };
     const serverAddr = () => {
@@ -149,13 +149,13 @@ describe('connections', () => {
     expect(warnings).toEqual(['unable to get address for server, using fallback address']);
   });
 
-  it('135 encodePeer asks the address provider', async () => {
+  it('encodePeer asks the address provider (S183, test 135)', async () => {
     const serverAddr = () => 'localhost:11111';
     const transport = await newTransport({ serverAddressProvider: { serverAddr } });
     expect(transport.decodePeer(transport.encodePeer('id', 'a:1'))).toBe('localhost:11111');
   });
 
-  it('127 heartbeats go to the handler, not to the consumer', async () => {
+  it('heartbeats go to the handler, not to the consumer (S185, test 127)', async () => {
     const [caller, server] = [await newTransport(), await newTransport()];
     const handled: RPC[] = [];
     server.setHeartbeatHandler((rpc) => {
@@ -181,7 +181,7 @@ describe('connections', () => {
 });
 
 describe('pipelines', () => {
-  it('132 the streams of the receiver close: futures fail', async () => {
+  it('the streams of the receiver close: futures fail (test 132)', async () => {
     for (const isClosing of [true, false]) {
       const [caller, server] = [await newTransport(), await newTransport()];
       let count = 0;
@@ -212,33 +212,36 @@ describe('pipelines', () => {
     }
   });
 
-  it('133 with one request in flight there are none', async () => {
+  it('with one request in flight there are none (S189, test 133)', async () => {
     const caller = await newTransport({ maxRPCsInFlight: 1 });
     await expect(caller.appendEntriesPipeline('id', 'any:1')).rejects.toBe(
       ErrPipelineReplicationNotSupported,
     );
   });
 
-  it.each([0, 2, 10])('133 with %i in flight one less can be sent without waiting', async (max) => {
-    const caller = await newTransport({ maxRPCsInFlight: max });
-    const server = await newTransport();
-    const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
-    const inFlight = max === 0 ? 2 : max;
-    for (let i = 1; i < inFlight; i += 1) await pipeline.appendEntries(request);
-    let isSent = false;
-    const last = pipeline.appendEntries(request).then(() => {
-      isSent = true;
-    });
-    const requests: RPC[] = [];
-    while (requests.length < inFlight) requests.push(await next(server));
-    expect(isSent).toBe(false);
-    requests[0]?.respond(response, null);
-    const first = (await pipeline.consumer().receive()).value;
-    expect(await first?.error()).toBeNull();
-    await last;
-  });
+  it.each([0, 2, 10])(
+    'with %i in flight one less is sent at once (S189, test 133)',
+    async (max) => {
+      const caller = await newTransport({ maxRPCsInFlight: max });
+      const server = await newTransport();
+      const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
+      const inFlight = max === 0 ? 2 : max;
+      for (let i = 1; i < inFlight; i += 1) await pipeline.appendEntries(request);
+      let isSent = false;
+      const last = pipeline.appendEntries(request).then(() => {
+        isSent = true;
+      });
+      const requests: RPC[] = [];
+      while (requests.length < inFlight) requests.push(await next(server));
+      expect(isSent).toBe(false);
+      requests[0]?.respond(response, null);
+      const first = (await pipeline.consumer().receive()).value;
+      expect(await first?.error()).toBeNull();
+      await last;
+    },
+  );
 
-  it('#612: a send does not wait for a consumer that went away', async () => {
+  it('a send does not wait for a consumer that went away (S85, #612)', async () => {
     const clock = new ManualClock();
     const [caller, server] = [await newTransport({ clock }), await newTransport()];
     void serveAll(server);
@@ -251,7 +254,7 @@ describe('pipelines', () => {
     await pipeline.close();
   });
 
-  it('#612: a send that waits ends when the connection does, or the pipeline', async () => {
+  it('a send that waits ends when the connection or the pipeline does (S85, #612)', async () => {
     for (const end of ['connection', 'pipeline']) {
       const [caller, server] = [await newTransport(), await newTransport()];
       const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
@@ -271,7 +274,7 @@ describe('pipelines', () => {
 });
 
 describe('time limits', () => {
-  it('a call without an answer ends, and its connection is not used again', async () => {
+  it('a call without an answer ends, its connection is not used again (S180, S181)', async () => {
     const clock = new ManualClock();
     const [caller, server] = [await newTransport({ clock }), await newTransport()];
     const call = caller.appendEntries('id', server.localAddr(), request);
@@ -283,7 +286,7 @@ describe('time limits', () => {
     late.respond(response, null);
   });
 
-  it('a snapshot has more time as it is larger', async () => {
+  it('a snapshot has more time as it is larger (S182)', async () => {
     const clock = new ManualClock();
     const [caller, server] = [await newTransport({ clock }), await newTransport()];
     caller.timeoutScale = 10;

@@ -30,7 +30,7 @@ async function until(isTrue: () => boolean): Promise<void> {
 }
 
 describe('listening', () => {
-  it('137 failures to accept are retried after 5 ms, doubled up to 1 s', async () => {
+  it('failures to accept are retried after 5 ms, doubled up to 1 s (S188, test 137)', async () => {
     const clock = new ManualClock();
     const lines: string[] = [];
     const refusing = new Channel<void>(100);

@@ -2,6 +2,7 @@ import { type Deferred, newDeferred } from '../internal/deferred.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import type { InstallSnapshotResponse } from '../raft/messages.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { exactly } from './exact-bytes.ts';
 import type { ReceiveBuffer } from './receive-buffer.ts';
 import { readInstallSnapshotResponse } from './wire.ts';
 
@@ -21,17 +22,9 @@ async function writeState(
   connection: ClientConnection,
   { size, data }: OutgoingSnapshot,
 ): Promise<void> {
-  let sent = 0;
-  for await (const chunk of data) {
-    sent += chunk.length;
-    if (sent > size) {
-      throw new RaftError('ERR_SNAPSHOT_SIZE', `expected a snapshot of ${size} bytes, got more`);
-    }
+  for await (const chunk of exactly(size, data)) {
     connection.write(chunk);
     await connection.writable();
-  }
-  if (sent < size) {
-    throw new RaftError('ERR_SNAPSHOT_SIZE', `expected a snapshot of ${size} bytes, got ${sent}`);
   }
 }
 

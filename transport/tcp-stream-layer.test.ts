@@ -4,13 +4,16 @@ import { TimeoutNowRequest } from '../raft/messages.ts';
 import { newTCPTransport } from './tcp-stream-layer.ts';
 
 describe('an address', () => {
-  it.each(['0.0.0.0:0', ':0', '[::]:0'])('138, 139 %s is no address for peers', async (address) => {
-    await expect(newTCPTransport(address, null, 1, 0, silentLogger)).rejects.toThrow(
-      /local bind address is not advertisable/,
-    );
-  });
+  it.each(['0.0.0.0:0', ':0', '[::]:0'])(
+    '%s is no address for peers (S191, test 138, test 139)',
+    async (address) => {
+      await expect(newTCPTransport(address, null, 1, 0, silentLogger)).rejects.toThrow(
+        /local bind address is not advertisable/,
+      );
+    },
+  );
 
-  it('140 the advertised address is the one that peers are told', async () => {
+  it('the advertised address is the one that peers are told (S191, test 140)', async () => {
     const transport = await newTCPTransport('0.0.0.0:0', '127.0.0.1:12345', 1, 0, silentLogger);
     expect(transport.localAddr()).toBe('127.0.0.1:12345');
     await transport.close();
