@@ -102,7 +102,7 @@ describe('connections', () => {
     await transport.close();
   });
 
-  it('closeStreams empties the pool, later calls find their way (S186, S187, test 126)', async () => {
+  it('closeStreams empties the pool, later calls find a way (S186, S187, test 126)', async () => {
     const [caller, server] = [await newTransport(), await newTransport()];
     await fillPool(caller, server);
     expect(caller.pooledConnections(server.localAddr())).toBe(3);
