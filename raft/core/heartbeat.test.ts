@@ -100,7 +100,7 @@ describe('a heartbeat', () => {
     expect(b.peer.lastContactMs).toBe(50);
   });
 
-  it('that meets a newer term ends the leadership, on the main lane', () => {
+  it('that meets a newer term ends the leadership, on the main lane (S81)', () => {
     const b = beating();
     const out = beatReplied(b.node, b.sent, { term: 8, success: false });
     expect(out.list).toMatchObject([

@@ -20,7 +20,7 @@ import { stepMain } from './core.ts';
 import { Effects } from './effect.ts';
 
 describe('a proposal', () => {
-  it('gets the next index, the term of the leadership and the time of its batch', () => {
+  it('gets the next index, the term of the leadership, the time of its batch (S57, S58)', () => {
     const { node, leadership } = newLeader({ servers: voters('a') });
     const barrier = { type: LogType.LogBarrier, data: null, extensions: utf8('x') };
     const wall = new Timestamp(1_700_000_000, 123_456_789);
@@ -41,7 +41,7 @@ describe('a proposal', () => {
     expect(node.terms.lastIndex).toBe(4);
   });
 
-  it('is on its way to the followers while the leader’s own disk still writes', () => {
+  it('is on its way to the followers while the leader’s own disk still writes (S59)', () => {
     const { node } = newLeader();
     const b = peerOf(node, 'b');
     b.sending = false;
@@ -52,7 +52,7 @@ describe('a proposal', () => {
     expect(node.commitIndex).toBe(0);
   });
 
-  it('is committed by a lone voter when its disk has answered', () => {
+  it('is committed by a lone voter when its disk has answered (S59)', () => {
     const { node, leadership } = newLeader({ servers: voters('a') });
     step(node, { kind: 'propose', proposals: [command] });
     expect(leadership.commitment.commitIndex).toBe(0);
