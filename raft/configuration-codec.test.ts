@@ -82,7 +82,7 @@ describe('decodeConfiguration', () => {
 });
 
 describe('legacy peers', () => {
-  it('hold the addresses of voters only', () => {
+  it('hold the addresses of voters only (test 86)', () => {
     const two = new Configuration([
       { suffrage: ServerSuffrage.Voter, id: 'id', address: 'over here' },
       { suffrage: ServerSuffrage.Nonvoter, id: 'n', address: 'not me' },

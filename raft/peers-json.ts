@@ -92,8 +92,8 @@ function textOf(entry: object, name: string, what: string): string {
  * `[{"id":"a","address":"a:1","non_voter":false}]`, where `non_voter` may be left out. Go: the
  * parsing half of `ReadConfigJSON`.
  *
- * @throws `ERR_PEERS_JSON` when it is no array of such entries, `ERR_INVALID_CONFIGURATION` when the
- *   servers cannot be a cluster
+ * @throws `ERR_PEERS_JSON` when it is no array of such entries, `ERR_INVALID_CONFIGURATION` when
+ *   the servers cannot be a cluster
  */
 export function parseConfigJSON(text: string): Configuration {
   const servers = parseArray(text, 'servers').map((given, at) => {

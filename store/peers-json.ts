@@ -18,8 +18,9 @@ async function readText(path: string): Promise<string> {
  * know. Go: `ReadPeersJSON`.
  *
  * @param path the file, UTF-8
- * @returns what to give to `recoverCluster`; rejects with `ERR_PEERS_JSON`, saying what was expected
- *   and what is there, or with `ERR_INVALID_CONFIGURATION` for servers that cannot be a cluster
+ * @returns what to give to `recoverCluster`; rejects with `ERR_PEERS_JSON`, saying what was
+ *   expected and what is there, or with `ERR_INVALID_CONFIGURATION` for servers that cannot be a
+ *   cluster
  */
 export async function readPeersJSON(path: string): Promise<Configuration> {
   return parsePeersJSON(await readText(path));
@@ -31,8 +32,9 @@ export async function readPeersJSON(path: string): Promise<Configuration> {
  * Go: `ReadConfigJSON`.
  *
  * @param path the file, UTF-8
- * @returns what to give to `recoverCluster`; rejects with `ERR_PEERS_JSON`, saying what was expected
- *   and what is there, or with `ERR_INVALID_CONFIGURATION` for servers that cannot be a cluster
+ * @returns what to give to `recoverCluster`; rejects with `ERR_PEERS_JSON`, saying what was
+ *   expected and what is there, or with `ERR_INVALID_CONFIGURATION` for servers that cannot be a
+ *   cluster
  */
 export async function readConfigJSON(path: string): Promise<Configuration> {
   return parseConfigJSON(await readText(path));

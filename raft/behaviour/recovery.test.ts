@@ -56,7 +56,7 @@ async function stopped(commands = 3) {
 }
 
 describe('recoverCluster', () => {
-  it('refuses a node that has no state: somebody has mistaken the place (S21, test 5)', async () => {
+  it('refuses a node that has no state: it must be the wrong place (S21, test 5)', async () => {
     const node = new TestCluster().add();
     await expect(recover(node, voters('a'))).rejects.toThrow(
       'refused to recover cluster with no initial state, this is probably an operator error',
@@ -95,7 +95,7 @@ describe('recoverCluster', () => {
     await cluster.close();
   });
 
-  it('takes the whole log, committed or not, and stamps it with the new servers (S21)', async () => {
+  it('takes the whole log and stamps the new servers on it (S21)', async () => {
     const { node, store, snaps } = await stopped();
     await recover(node, voters('a', 'c'));
     expect(node.applied).toHaveLength(3);

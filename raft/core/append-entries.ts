@@ -114,9 +114,9 @@ function snapshotContradicted(node: NodeState, term: number): RaftError {
   const { snapshotIndex: index, snapshotTerm } = node;
   return new RaftError(
     'ERR_SNAPSHOT_CONTRADICTED',
-    `the leader of term ${term} has entries of its own where a snapshot of term ${snapshotTerm} up ` +
-      `to ${index} stands here: a restore that no quorum took. Remove this node's data and let it ` +
-      'join again',
+    `the leader of term ${term} has entries of its own where a snapshot of term ` +
+      `${snapshotTerm} up to ${index} stands here: a restore that no quorum took. Remove this ` +
+      "node's data and let it join again",
   );
 }
 

@@ -12,7 +12,7 @@ function taken(on: NodeState, index: number, term: number, durableIndex = 10) {
 }
 
 describe('a local snapshot', () => {
-  it('lets the log forget what it covers', () => {
+  it('lets the log forget what it covers (S148)', () => {
     const { log, lines } = recordingLogger();
     const on = node({ logger: log });
     expect(taken(on, 6, 2).list).toEqual([{ kind: 'compactLog', upTo: 6 }]);
@@ -21,7 +21,7 @@ describe('a local snapshot', () => {
     expect(lines).toEqual(['info: compacting logs']);
   });
 
-  it('leaves the last entries for slow followers', () => {
+  it('leaves the last entries for slow followers (S148)', () => {
     const on = node();
     expect(taken(on, 10, 2).list).toEqual([{ kind: 'compactLog', upTo: 8 }]);
     expect(on.terms.firstIndex).toBe(9);
@@ -31,14 +31,14 @@ describe('a local snapshot', () => {
     expect(taken(node(), 10, 2, 7).list).toEqual([{ kind: 'compactLog', upTo: 5 }]);
   });
 
-  it('may leave nothing at all', () => {
+  it('may leave nothing at all (S148)', () => {
     const on = node({ config: { trailingLogs: 0 } });
     expect(taken(on, 10, 2).list).toEqual([{ kind: 'compactLog', upTo: 10 }]);
     expect(on.terms.runs).toEqual([]);
     expect(taken(on, 10, 2).list).toEqual([]);
   });
 
-  it('of a short log forgets nothing', () => {
+  it('of a short log forgets nothing (S148)', () => {
     const { log, lines } = recordingLogger();
     const on = node({ logger: log, config: { trailingLogs: 100 } });
     expect(taken(on, 6, 2).list).toEqual([]);
@@ -46,7 +46,7 @@ describe('a local snapshot', () => {
     expect(lines).toEqual(['info: no logs to truncate']);
   });
 
-  it('that is done after a newer one was installed changes nothing (upstream #248)', () => {
+  it('that is done after a newer one was installed changes nothing (#248)', () => {
     const on = node({ log: [2, 2], first: 9, snapshot: { index: 8, term: 2 } });
     expect(taken(on, 6, 2).list).toEqual([]);
     expect(on).toMatchObject({ snapshotIndex: 8, snapshotTerm: 2 });

@@ -57,7 +57,7 @@ function complete(node: NodeState, ms = 0): Effects {
 const yes = { success: true, term: 3 };
 
 describe('a snapshot from the leader', () => {
-  it('is stored, given to the FSM, and put in place of the log, in this order (S120)', () => {
+  it('is stored, given to the FSM, put in place of the log, in this order (S120, S149)', () => {
     const { log, lines } = recordingLogger();
     const node = follower({ logger: log });
     expect(install(node).list).toEqual([
@@ -86,7 +86,10 @@ describe('a snapshot from the leader', () => {
     expect(node).toMatchObject({ commitIndex: 9, lastApplied: 9, installation: null });
     const latest = { latest: two, latestIndex: 4, committed: two, committedIndex: 4 };
     expect(node.configurations).toMatchObject(latest);
-    expect(lines).toEqual(['info: Installed remote snapshot']);
+    expect(lines).toEqual([
+      'info: removing all old logs from log store',
+      'info: Installed remote snapshot',
+    ]);
   });
 
   it('leaves the entries behind it when its last entry is in the log', () => {
@@ -147,7 +150,7 @@ describe('the term of a snapshot', () => {
     expect(lines[0]).toMatch(/ignoring installSnapshot request with older term than current term/);
   });
 
-  it('that is newer is saved first, and its sender leads', () => {
+  it('that is newer is saved first, and its sender leads (S120)', () => {
     const node = follower();
     const out = install(node, { term: 5, rpcHeader: headerOf('c') });
     expect(out.list).toMatchObject([
@@ -173,7 +176,7 @@ describe('the term of a snapshot', () => {
 });
 
 describe('a snapshot request', () => {
-  it('of version 0 brings legacy peers', () => {
+  it('of version 0 brings legacy peers (S120, S151)', () => {
     const node = follower();
     const peers = encodePeers(two, node.self);
     const rpcHeader = { protocolVersion: 0, id: null, addr: null };

@@ -180,6 +180,7 @@ export function onSnapshotRestored(node: NodeState, now: Now, out: Effects): voi
   } else {
     node.terms.truncateFrom(0);
     node.commitIndex = index;
+    node.log.info({}, 'removing all old logs from log store');
     out.push({ kind: 'dropLog' });
   }
   node.log.info({}, 'Installed remote snapshot');

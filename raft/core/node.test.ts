@@ -6,6 +6,7 @@ import {
   selfOf,
   stand,
   voteFor,
+  voters,
 } from '../../testing/core-fixture.ts';
 import { RaftState } from '../state.ts';
 import {
@@ -21,6 +22,20 @@ import {
 import { TermIndex } from './term-index.ts';
 
 describe('a node that has just been started', () => {
+  it('has configurations of its own, whatever becomes of those it was given (test 80)', () => {
+    const configurations = noConfigurations();
+    const terms = new TermIndex();
+    const nothing = { currentTerm: 0, vote: null, terms, snapshotIndex: 0, snapshotTerm: 0 };
+    const initial = { ...nothing, configurations };
+    const { config, random, log } = newNode();
+    const node = newNodeState(selfOf('a'), config, random, log, initial);
+    configurations.latestIndex = 7;
+    configurations.committed = voters('x');
+    expect(node.configurations).toEqual(noConfigurations());
+    node.configurations.latest = voters('y');
+    expect(configurations.latest).toEqual(noConfigurations().latest);
+  });
+
   it('follows nobody, and starts from its snapshot', () => {
     const configurations = noConfigurations();
     const initial = {

@@ -165,6 +165,7 @@ export function onUserSnapshotRestored(node: NodeState, now: Now, out: Effects):
   node.lastApplied = index;
   node.terms.truncateFrom(0);
   leadership.reads.holdAgain();
+  node.log.info({}, 'removing all old logs from log store');
   out.push({ kind: 'dropLog' });
   node.log.info({ index }, 'restored user snapshot');
   const noop = { type: LogType.LogNoop, data: null, extensions: null };

@@ -74,12 +74,12 @@ async function read(reader: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 describe('a snapshot that is asked for', () => {
-  it('is written with its index, term and membership, told, and can be opened once', async () => {
+  it('is written with its metadata, told, and opened once (S145, S150, S151)', async () => {
     const { loop, snaps, taken, fsm } = setUp();
     const future = loop.take();
     await future;
     const [meta] = snaps.list();
-    expect([meta?.index, meta?.term, meta?.configurationIndex]).toEqual([10, 2, 3]);
+    expect(meta).toMatchObject({ version: 1, index: 10, term: 2, configurationIndex: 3 });
     expect(taken).toEqual(['10@2']);
     const { reader } = await future.open();
     expect(await read(reader)).toBe('["x"]');
@@ -108,7 +108,7 @@ describe('a snapshot that is asked for', () => {
     expect(await loop.take().error()).toBeNull();
   });
 
-  it('is refused while its membership is newer than its state', async () => {
+  it('is refused while its membership is newer than its state (S145)', async () => {
     const { loop, state, snaps, fsm } = setUp();
     state.configurationIndex = 11;
     const error = await loop.take().error();
@@ -119,7 +119,7 @@ describe('a snapshot that is asked for', () => {
     expect([snaps.list(), fsm.released]).toEqual([[], 1]);
   });
 
-  it('that cannot be persisted is cancelled, and its picture let go', async () => {
+  it('that cannot be persisted is cancelled, and its picture let go (S140, S145)', async () => {
     const { loop, fsm, snaps, taken } = setUp();
     fsm.onPersist = () => Promise.reject(new Error('disk is full'));
     const future = loop.take();
@@ -131,7 +131,7 @@ describe('a snapshot that is asked for', () => {
   it.each([
     ['create', 'failed to create snapshot: no'],
     ['close', 'failed to close snapshot: no'],
-  ])('that fails at %s says so', async (step, text) => {
+  ])('that fails at %s says so (S145)', async (step, text) => {
     const { loop, snaps, fsm } = setUp();
     const create = snaps.create.bind(snaps);
     snaps.create = (...args) => {

@@ -103,7 +103,7 @@ function setUp() {
 }
 
 describe('a snapshot that comes in', () => {
-  it('is copied, closed and named', async () => {
+  it('is copied, closed and named (S120)', async () => {
     const { sink, receiver, receive } = setUp();
     receiver.expect(1, chunks(5).reader);
     expect(await receive(50)).toEqual({ reply: { id: 'snap' } });
@@ -111,14 +111,21 @@ describe('a snapshot that comes in', () => {
   });
 
   it.each([
-    ['too short', 60],
     ['too long', 40],
     ['not expected to have any byte', 0],
-  ])('that is %s is thrown away', async (_, size) => {
+  ])('that is %s is thrown away, and no byte too many is written (#651)', async (_, size) => {
     const { sink, receiver, receive } = setUp();
     receiver.expect(1, chunks(5).reader);
     const { error } = await receive(size);
-    expect(error?.message).toMatch(`expected a snapshot of ${size} bytes`);
+    expect(error?.message).toBe(`too long: expected a snapshot of ${size} bytes, got ${size + 10}`);
+    expect([sink.written, sink.calls]).toEqual([size, ['cancel']]);
+  });
+
+  it.each([['too short', 60]])('that is %s is thrown away (S120)', async (_, size) => {
+    const { sink, receiver, receive } = setUp();
+    receiver.expect(1, chunks(5).reader);
+    const { error } = await receive(size);
+    expect(error?.message).toBe(`short read: expected a snapshot of ${size} bytes, got 50`);
     expect(sink.calls).toEqual(['cancel']);
   });
 
@@ -137,7 +144,7 @@ describe('a snapshot that comes in', () => {
     expect(error?.message).toBe('failed to create snapshot: disk is full');
   });
 
-  it('that the store cannot take or keep is thrown away', async () => {
+  it('that the store cannot take or keep is thrown away (S120)', async () => {
     for (const fault of ['onWrite', 'onClose'] as const) {
       const { sink, receiver, receive } = setUp();
       sink[fault] = () => Promise.reject(new Error('disk is full'));

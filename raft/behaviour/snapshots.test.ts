@@ -11,6 +11,12 @@ import {
 import { ErrNothingNewToSnapshot } from '../errors.ts';
 import { RaftState } from '../state.ts';
 
+class MonotonicStore extends HookedStore {
+  isMonotonic(): boolean {
+    return true;
+  }
+}
+
 async function cluster(count: number, config = {}, Store = HookedStore) {
   const nodes = await new TestCluster().start(count, () => ({ config, store: new Store() }));
   const leader = await nodes.leader();
@@ -24,7 +30,7 @@ async function applyMany({ time }: TestCluster, { raft }: TestNode, count: numbe
 }
 
 describe('a snapshot', () => {
-  it('72: needs something to put into it', async () => {
+  it('needs something to put into it (test 72)', async () => {
     const { nodes, time, leader, raft } = await cluster(1);
     expect(await time.error(raft.snapshot())).toBe(ErrNothingNewToSnapshot);
     await applyMany(nodes, leader, 10);
@@ -33,27 +39,91 @@ describe('a snapshot', () => {
     await nodes.close();
   });
 
-  it('67: shortens the log, and the node starts again from it', async () => {
-    const { nodes, time, leader, raft } = await cluster(1, { trailingLogs: 10 });
+  it.each([
+    ['any store', HookedStore],
+    ['a monotonic one', MonotonicStore],
+  ])(
+    'shortens the log of %s, and a start uses it (S14, S148, test 67, test 68)',
+    async (_, Store) => {
+      const { nodes, time, leader, raft } = await cluster(1, { trailingLogs: 10 }, Store);
+      await applyMany(nodes, leader, 100);
+      await time.result(raft.snapshot());
+      await time.pass(10);
+      const [meta] = await leader.snaps.list();
+      const index = meta?.index ?? 0;
+      expect(await leader.store.firstIndex()).toBe(index - 10 + 1);
+      await applyMany(nodes, leader, 5);
+      const { applied } = leader;
+      const range = async () => [await leader.store.firstIndex(), await leader.store.lastIndex()];
+      const before = await range();
+      await nodes.close();
+      leader.renew();
+      const again = await leader.start();
+      expect([leader.applied.length, again.appliedIndex()]).toEqual([100, index]);
+      expect(await range()).toEqual(before);
+      await nodes.leader();
+      await nodes.agree(105);
+      expect(leader.applied).toEqual(applied);
+      await nodes.close();
+    },
+  );
+
+  it('says how far its reading is, at the latest when it ends (S142, test 69)', async () => {
+    const { nodes, time, leader, raft } = await cluster(1);
     await applyMany(nodes, leader, 100);
     await time.result(raft.snapshot());
-    await time.pass(10);
-    const [meta] = await leader.snaps.list();
-    const index = meta?.index ?? 0;
-    expect(await leader.store.firstIndex()).toBe(index - 10 + 1);
-    await applyMany(nodes, leader, 5);
-    const { applied } = leader;
     await nodes.close();
     leader.renew();
-    const again = await leader.start();
-    expect([leader.applied.length, again.appliedIndex()]).toEqual([100, index]);
-    await nodes.leader();
-    await nodes.agree(105);
-    expect(leader.applied).toEqual(applied);
+    const told: unknown[] = [];
+    const logger = { ...leader.log, info: (f: object, m: string) => void told.push([m, f]) };
+    leader.config = { ...leader.config, logger };
+    await leader.start();
+    const [meta] = await leader.snaps.list();
+    expect(told).toContainEqual([
+      'snapshot restore progress',
+      expect.objectContaining({ 'read-bytes': meta?.size, 'percent-complete': '100.00%' }),
+    ]);
     await nodes.close();
   });
 
-  it('12: is not given to an FSM that keeps its own state', async () => {
+  it('can be repeated, and not be of a change of members alone (S146, S147)', async () => {
+    const { nodes, time, raft, leader } = await cluster(1);
+    await applyMany(nodes, leader, 3);
+    await time.result(raft.snapshot());
+    expect(await time.error(raft.snapshot())).toBeNull();
+    await time.result(raft.addNonvoter('x', 'x:1'));
+    expect((await time.error(raft.snapshot()))?.message).toBe(
+      'cannot take snapshot now, wait until the configuration entry at 6 has been applied ' +
+        '(have applied 5)',
+    );
+    await time.result(raft.barrier());
+    expect(await time.error(raft.snapshot())).toBeNull();
+    await nodes.close();
+  });
+
+  it('that leaves no log behind serves followers that are a little late (#86)', async () => {
+    const { nodes, time, leader, raft, others } = await cluster(3, { trailingLogs: 0 });
+    const [away] = others;
+    if (away === undefined) throw new Error('no follower');
+    await applyMany(nodes, leader, 10);
+    await nodes.agree(10);
+    nodes.isolate(away);
+    await applyMany(nodes, leader, 3);
+    await time.result(raft.snapshot());
+    await time.pass(10);
+    expect(await leader.store.lastIndex()).toBe(0);
+    nodes.connect();
+    await nodes.agree(13);
+    await nodes.close();
+    for (const node of nodes.nodes) node.renew();
+    nodes.connect();
+    for (const node of nodes.nodes) await node.start();
+    await applyMany(nodes, await nodes.leader(), 1);
+    await nodes.agree(14);
+    await nodes.close();
+  });
+
+  it('is not given to an FSM that keeps its own state (S17, test 12)', async () => {
     const { nodes, time, leader, raft } = await cluster(1, { noSnapshotRestoreOnStart: true });
     await applyMany(nodes, leader, 100);
     await time.result(raft.snapshot());
@@ -64,7 +134,7 @@ describe('a snapshot', () => {
     await nodes.close();
   });
 
-  it('71: is taken by itself when enough has come', async () => {
+  it('is taken by itself when enough has come (S144, test 71)', async () => {
     const config = { snapshotInterval: 10, snapshotThreshold: 50, trailingLogs: 10 };
     const { nodes, time, leader } = await cluster(1, config);
     await applyMany(nodes, leader, 100);
@@ -96,9 +166,9 @@ describe.each([
   ['no optional ability', HookedStore],
 ])('a follower whose entries are gone, with stores of %s', (_, Store) => {
   it.each([
-    ['74: gets the snapshot', 0],
-    ['75: gets the snapshot, and the entries behind it', 100],
-  ])('%s', async (__, behind) => {
+    ['nothing', 0],
+    ['100 entries', 100],
+  ])('gets the snapshot, and %s behind it (test 74, test 75)', async (__, behind) => {
     const { nodes, time, leader, others } = await cluster(3, { trailingLogs: 10 }, Store);
     const [away, ...rest] = others;
     if (away === undefined) throw new Error('no follower');
@@ -142,6 +212,30 @@ describe('a snapshot that is being installed', () => {
     expect(await time.error(away.raft.shutdown())).toBeNull();
     expect(time.scheduler.nowMs - before).toBeLessThan(100);
     expect(away.raft.state()).toBe(RaftState.Shutdown);
+    await nodes.close();
+  });
+
+  it('keeps its node a follower, for as long as it takes (S123)', async () => {
+    const { nodes, time, leader, others } = await cluster(3, { trailingLogs: 0 });
+    const [away] = others;
+    if (away === undefined || !(away.fsm instanceof ListFSM)) throw new Error('no follower');
+    nodes.isolate(away);
+    await applyMany(nodes, leader, 10);
+    await time.result(leader.raft.snapshot());
+    const { fsm } = away;
+    const restore = fsm.restore.bind(fsm);
+    const gate = new Gate();
+    fsm.restore = async (reader) => {
+      await gate.pass();
+      await restore(reader);
+    };
+    nodes.connect();
+    await time.until(() => gate.waiting === 1, 'the FSM has the snapshot');
+    const term = leader.raft.currentTerm();
+    await time.pass(2000);
+    gate.open();
+    await nodes.agree(10);
+    expect([leader.isLeader, leader.raft.currentTerm()]).toEqual([true, term]);
     await nodes.close();
   });
 
