@@ -314,7 +314,7 @@ describe('a shutdown', () => {
 });
 
 describe('a store that fails', () => {
-  it('leaves no wrong state in memory: what it did not store is not there (S107, #163)', async () => {
+  it('leaves no wrong state in memory: what it did not store is absent (S107, #163)', async () => {
     const store = new AbleHookedStore();
     const { nodes, time, node, raft, trans } = await alone(store);
     const send = (fields: object) => {
