@@ -72,8 +72,10 @@ function faultOf(node: NodeState, request: AppendEntriesRequest): Error | null {
     term = entry.term;
     try {
       configurationOf(node, entry);
-    } catch (error) {
-      return asError(error);
+    } catch (thrown) {
+      const error = asError(thrown);
+      node.log.warn({ index, error }, 'failed to append entry');
+      return error;
     }
   }
   return null;

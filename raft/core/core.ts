@@ -243,7 +243,7 @@ export function stepPeer(node: NodeState, input: PeerInput, out: Effects): void 
     case 'entriesUnavailable':
       return onEntriesUnavailable(leadership, input.peer, input.epoch, out);
     case 'sendFailed':
-      return onSendFailed(node, leadership, input.peer, input.epoch, input.error, out);
+      return onSendFailed(leadership, input.peer, input.epoch, out);
     case 'pipelineUnsupported':
       input.peer.canPipeline = false;
       return;

@@ -74,7 +74,7 @@ export function leaveOffice(node: NodeState, now: Now, out: Effects): void {
   const error = ErrLeadershipLost;
   out.push({ kind: 'failInFlight', after: node.lastApplied, error });
   for (const ticket of leadership.reads.abandon()) out.push({ kind: 'settleError', ticket, error });
-  abandonTransfer(leadership, out);
+  abandonTransfer(node, leadership, out);
   abandonRestore(leadership, out);
   out.push({ kind: 'leadership', isLeader: false });
 }

@@ -135,9 +135,10 @@ function endTransfer(leadership: Leadership, error: Error, out: Effects): void {
 }
 
 /** Losing the leadership, to whomever, is what was asked for. */
-export function abandonTransfer(leadership: Leadership, out: Effects): void {
+export function abandonTransfer(node: NodeState, leadership: Leadership, out: Effects): void {
   const { transfer } = leadership;
   if (transfer === null) return;
+  node.log.debug({}, 'lost leadership during transfer (expected)');
   leadership.transfer = null;
   out.cancelTimer('transfer');
   out.push({ kind: 'settle', ticket: transfer.ticket, value: undefined });

@@ -155,17 +155,14 @@ export function onEntriesUnavailable(
   sendSnapshot(leadership, peer, out);
 }
 
-/** The request could not be made at all. */
+/** The request could not be made at all; the sender has said why. */
 export function onSendFailed(
-  node: NodeState,
   leadership: Leadership,
   peer: Progress,
   epoch: number,
-  error: Error,
   out: Effects,
 ): void {
   if (peer.epoch !== epoch) return;
-  node.log.error({ peer: peer.server.id, error }, 'failed to appendEntries to');
   fallBack(peer, out);
   pause(leadership, peer, out);
 }
@@ -313,7 +310,6 @@ export function onSnapshotReply(
     peer.poked = true;
     replicate(node, leadership, peer, out);
   } else {
-    node.log.warn({ peer: peer.server.id }, 'installSnapshot rejected to');
     pause(leadership, peer, out);
   }
 }

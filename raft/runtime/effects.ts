@@ -107,15 +107,19 @@ export class Performer {
         const batch = this.#foldAppends(list, at);
         if (batch.length === 0) return undefined;
         entries.append(batch, writer.durableIndex);
-        return this.#stored(writer.appendAndWait(batch));
+        return this.#stored(writer.appendAndWait(batch), 'failed to append to logs');
       }
       case 'replaceTail':
         entries.append(effect.entries, writer.durableIndex);
-        return this.#stored(writer.replaceTail(effect.from, effect.upTo, effect.entries));
+        return this.#stored(
+          writer.replaceTail(effect.from, effect.upTo, effect.entries),
+          'failed to clear log suffix',
+        );
       case 'awaitDurable':
         return writer.untilDurable(effect.index);
       case 'dropLog':
         entries.clear();
+        this.#o.node.log.info({}, 'removing all old logs from log store');
         return writer.dropLog();
       case 'receiveSnapshot':
         return receiver
@@ -262,15 +266,28 @@ export class Performer {
           this.#o.stepPeer({ kind: 'appended', leadership, index: last });
         }
       },
-      () => {},
+      (error) => this.#reportFailedWrite(error, 'failed to commit logs'),
     );
   }
 
-  /** Measures a follower's write. */
-  #stored(written: Promise<void>): Promise<void> {
+  /** Measures a follower's write, or says that it failed. */
+  #stored(written: Promise<void>, failure: string): Promise<void> {
     const { telemetry } = this.#o;
     const startMs = telemetry.nowMs();
-    return written.then(() => telemetry.took('raft.rpc.appendEntries.storeLogs', startMs));
+    return written.then(
+      () => telemetry.took('raft.rpc.appendEntries.storeLogs', startMs),
+      (error: unknown) => {
+        this.#reportFailedWrite(asError(error), failure);
+        throw error;
+      },
+    );
+  }
+
+  /** A write that the end of the node keeps from being made has not failed. */
+  #reportFailedWrite(error: Error, failure: string): void {
+    if (error instanceof RaftError && error.code.startsWith('ERR_STORE')) {
+      this.#o.node.log.error({ error }, failure);
+    }
   }
 
   #handOver(upTo: number): Promise<void> | undefined {

@@ -1,6 +1,7 @@
 import { isPromiseLike } from '../../internal/deferred.ts';
 import { HeldReader } from '../../internal/held-reader.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
+import type { Server } from '../configuration.ts';
 import { encodeConfiguration, encodePeers } from '../configuration-codec.ts';
 import type { StartedEffect } from '../core/effect.ts';
 import type { PeerInput } from '../core/input.ts';
@@ -14,8 +15,12 @@ import {
   RaftError,
 } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { AppendEntriesRequest, InstallSnapshotRequest } from '../messages.ts';
-import type { SnapshotStore } from '../snapshot.ts';
+import {
+  AppendEntriesRequest,
+  InstallSnapshotRequest,
+  type InstallSnapshotResponse,
+} from '../messages.ts';
+import type { SnapshotMeta, SnapshotStore } from '../snapshot.ts';
 import type { AppendPipeline, Transport } from '../transport.ts';
 import type { Entries } from './entries.ts';
 import { outcomeOf } from './outcome.ts';
@@ -184,8 +189,15 @@ export class PeerSenders {
     const accepted = outcomeOf(() => pipeline.transport.appendEntries(request));
     pipeline.waiting.push(this.#noteSent(effect, request));
     void accepted.then(({ error }) => {
-      if (error === undefined) this.#step({ kind: 'senderReady', leadership, peer, epoch });
-      else this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
+      if (error === undefined) {
+        this.#step({ kind: 'senderReady', leadership, peer, epoch });
+        return;
+      }
+      if (this.#isCurrent(effect)) {
+        const fields = { peer: peer.server.id, error };
+        this.#o.node.log.error(fields, 'failed to pipeline appendEntries');
+      }
+      this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
     });
   }
 
@@ -259,7 +271,7 @@ export class PeerSenders {
 
   async #sendSnapshot(effect: SendSnapshot): Promise<void> {
     const { leadership, peer, epoch, round } = effect;
-    const { snaps, trans, node } = this.#o;
+    const { snaps, node } = this.#o;
     const sentAtMs = this.#o.nowMs();
     let index = 0;
     const answered = (outcome: Extract<PeerInput, { kind: 'snapshotReply' }>['outcome']): void =>
@@ -296,16 +308,34 @@ export class PeerSenders {
         configurationIndex: meta.configurationIndex,
         size: meta.size,
       });
-      const { id, address } = peer.server;
-      node.log.info({ peer: id, id: meta.id, size: meta.size }, 'installing snapshot on');
-      const startMs = this.#o.nowMs();
-      const reply = await trans.installSnapshot(id, address, request, reader);
-      this.#telemetry.peer(id).snapshotInstalled(this.#o.nowMs() - startMs);
-      answered({ reply });
+      answered({ reply: await this.#install(peer.server, meta, request, reader) });
     } catch (error) {
       answered({ error: asError(error) });
     } finally {
       void reader?.release();
+    }
+  }
+
+  /** Sends a snapshot, and says by its id what became of it. */
+  async #install(
+    { id: peer, address }: Server,
+    { id, size }: SnapshotMeta,
+    request: InstallSnapshotRequest,
+    reader: HeldReader,
+  ): Promise<InstallSnapshotResponse> {
+    const { trans, node, nowMs } = this.#o;
+    node.log.info({ peer, id, size }, 'installing snapshot on');
+    const startMs = nowMs();
+    try {
+      const reply = await trans.installSnapshot(peer, address, request, reader);
+      this.#telemetry.peer(peer).snapshotInstalled(nowMs() - startMs);
+      if (!reply.success && reply.term <= request.term) {
+        node.log.warn({ peer, id }, 'installSnapshot rejected to');
+      }
+      return reply;
+    } catch (error) {
+      node.log.error({ peer, id, error: asError(error) }, 'failed to install snapshot');
+      throw error;
     }
   }
 }

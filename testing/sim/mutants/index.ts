@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/runtime/effects.ts',
-        find: 'return this.#stored(writer.appendAndWait(batch));',
+        find: "return this.#stored(writer.appendAndWait(batch), 'failed to append to logs');",
         replace: 'void writer.appendAndWait(batch).catch(() => {}); return undefined;',
       },
       {
