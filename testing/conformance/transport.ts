@@ -166,7 +166,7 @@ const calls: readonly TransportCase[] = [
         index: 2 ** (8 * i),
         term: i,
         type,
-        data: i % 2 === 0 ? null : new Uint8Array(i * 100_000).fill(i),
+        data: i % 2 === 0 ? null : new Uint8Array(i * 20_000).fill(i),
         extensions: i % 3 === 0 ? null : new Uint8Array(i),
         appendedAt: new Timestamp(1_700_000_000 + i, 999_999_999 - i, -3600 * i),
       }));
