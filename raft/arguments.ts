@@ -28,6 +28,11 @@ export function checkBytes(name: string, value: unknown): void {
   if (!(value instanceof Uint8Array)) refuse(name, 'a Uint8Array', value);
 }
 
+/** Throws unless `value` is an object. */
+export function checkObject(name: string, expected: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) refuse(name, expected, value);
+}
+
 /** Throws unless `value` is a string. */
 export function checkString(name: string, value: unknown): void {
   if (typeof value !== 'string') refuse(name, 'a string', value);

@@ -54,7 +54,25 @@ export abstract class RaftView {
     return { address: leaderAddress, id: leaderID };
   }
 
-  /** Gets true on gaining and false on losing leadership; one slot, newest wins. Go: `LeaderCh`. */
+  /**
+   * Gets true on gaining and false on losing leadership. One slot for all readers: a word that
+   * nobody has read gives way to the newest. It is closed when the node shuts down, which ends a
+   * loop over it. Go: `Raft.LeaderCh`, which never closes it.
+   *
+   * @example
+   * ```ts
+   * import { makeCluster } from 'quorate/testing';
+   *
+   * await using cluster = await makeCluster(1);
+   * const raft = await cluster.leader();
+   * setTimeout(() => raft.shutdown(), 10);
+   * for await (const isLeader of raft.leaderCh()) console.log(isLeader ? 'leads' : 'follows');
+   * ```
+   * ```text
+   * leads
+   * follows
+   * ```
+   */
   leaderCh(): Channel<boolean> {
     return this.#runner.leaderCh;
   }
@@ -94,7 +112,33 @@ export abstract class RaftView {
     return this.#runner.published.term;
   }
 
-  /** Tells `observer` what happens from now on. Go: `Raft.RegisterObserver`. */
+  /**
+   * Tells `observer` what happens from now on. Go: `Raft.RegisterObserver`.
+   *
+   * @param observer see `newObserver`; one that is registered already is not told twice
+   *
+   * @example
+   * ```ts
+   * import { Channel, type Observation } from 'quorate';
+   * import { newObserver } from 'quorate/observer';
+   * import { makeCluster } from 'quorate/testing';
+   *
+   * await using cluster = await makeCluster(1);
+   * const raft = await cluster.leader();
+   * const channel = new Channel<Observation>(64);
+   * raft.registerObserver(newObserver(channel, false, null));
+   * setTimeout(() => raft.removeServer('nobody'), 10);
+   * setTimeout(() => raft.addNonvoter('z', 'z:1'), 20);
+   * for await (const { data } of channel) {
+   *   if (data.kind !== 'PeerObservation') continue;
+   *   console.log(data.removed ? 'gone' : 'new', data.peer.id);
+   *   channel.close();
+   * }
+   * ```
+   * ```text
+   * new z
+   * ```
+   */
   registerObserver(observer: ObservationSink): void {
     this.#runner.observers.register(observer);
   }

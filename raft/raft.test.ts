@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../internal/bytes.ts';
-import { Channel } from '../internal/channel.ts';
 import {
   AbleHookedStore,
   Gate,
@@ -35,7 +34,7 @@ function applyMany({ raft }: TestNode, count: number): ApplyFuture[] {
 }
 
 describe('starting and stopping', () => {
-  it('a node starts and stops, and nothing of it stays (test 1)', async () => {
+  it('a node starts and stops, and nothing of it stays (S161, test 1)', async () => {
     const { nodes, time } = await cluster(1);
     await nodes.close();
     const { eventsRun } = time.scheduler;
@@ -43,7 +42,7 @@ describe('starting and stopping', () => {
     expect(time.scheduler.eventsRun).toBe(eventsRun);
   });
 
-  it('after the shutdown everything is refused, and nothing was appended (test 2)', async () => {
+  it('after the shutdown everything is refused, and nothing was appended (S163, test 2)', async () => {
     const { nodes, time, raft } = await cluster(1);
     await nodes.close();
     const refused = [
@@ -293,36 +292,88 @@ describe('losing the leader or a follower', () => {
     expect([leader.isLeader, raft.currentTerm()]).toEqual([true, term]);
     await nodes.close();
   });
-
-  it('every change of leadership reaches notifyCh, read in time or not (test 15)', async () => {
-    const notifyCh = new Channel<boolean>(0);
-    const { nodes, time, leader } = await cluster(1, { config: { notifyCh } });
-    expect(leader.isLeader).toBe(true);
-    const stopped = leader.raft.shutdown();
-    expect(await time.error(stopped)).toBeNull();
-    expect((await notifyCh.receive()).value).toBe(true);
-    expect((await notifyCh.receive()).value).toBe(false);
-    await nodes.close();
-  });
 });
 
-it('stats are numbers for people, under the keys of Go (S24)', async () => {
-  const { nodes, time, leader, raft } = await cluster(3);
-  await time.result(Promise.all(applyMany(leader, 3)));
-  const stats = raft.stats();
-  expect(stats).toMatchObject({
-    state: 'Leader',
-    commit_index: '5',
-    applied_index: '5',
-    last_log_index: '5',
-    num_peers: '2',
-    last_contact: '0',
-    protocol_version: '3',
-    latest_configuration_index: '1',
+describe('what a node says of itself', () => {
+  it('stats are words for people, under all of Go’s keys and no other (S24, S159)', async () => {
+    const { nodes, time, leader, raft } = await cluster(3);
+    await time.result(Promise.all(applyMany(leader, 3)));
+    const { term, latest_configuration: servers, ...stats } = raft.stats();
+    expect(stats).toEqual({
+      state: 'Leader',
+      last_log_index: '5',
+      last_log_term: term,
+      commit_index: '5',
+      applied_index: '5',
+      fsm_pending: '0',
+      last_snapshot_index: '0',
+      last_snapshot_term: '0',
+      protocol_version: '3',
+      protocol_version_min: '0',
+      protocol_version_max: '3',
+      snapshot_version_min: '0',
+      snapshot_version_max: '1',
+      latest_configuration_index: '1',
+      num_peers: '2',
+      last_contact: '0',
+    });
+    expect(term).toBe(String(raft.currentTerm()));
+    expect(servers).toBe(
+      '[{Suffrage:Voter ID:a Address:a:1} {Suffrage:Voter ID:b Address:b:1} ' +
+        '{Suffrage:Voter ID:c Address:c:1}]',
+    );
+    expect([raft.lastIndex(), raft.commitIndex(), raft.appliedIndex()]).toEqual([5, 5, 5]);
+    expect(await time.error(raft.snapshot())).toBeNull();
+    expect(raft.stats()).toMatchObject({ last_snapshot_index: '5', last_snapshot_term: term });
+    await nodes.close();
   });
-  expect(String(raft)).toBe(`Node at ${leader.address} [Leader]`);
-  expect([raft.lastIndex(), raft.commitIndex(), raft.appliedIndex()]).toEqual([5, 5, 5]);
-  expect(await time.error(raft.snapshot())).toBeNull();
-  expect(raft.stats()).toMatchObject({ last_snapshot_index: '5' });
-  await nodes.close();
+
+  it('its last contact is a duration, "never", or 0 for a leader (S159)', async () => {
+    const { nodes, time, raft, others } = await cluster(2);
+    const [other] = others;
+    if (other === undefined) throw new Error('no follower');
+    const contactOf = (node: TestNode) => {
+      const { last_contact: contact } = node.raft.stats();
+      return contact;
+    };
+    expect(contactOf(nodes.nodes.find((node) => node.raft === raft) ?? other)).toBe('0');
+    const before = other.raft.lastContact();
+    await time.pass(20);
+    const after = other.raft.lastContact();
+    expect(after?.getTime()).toBeGreaterThan(before?.getTime() ?? 0);
+    nodes.isolate(other);
+    await time.pass(1000);
+    expect(contactOf(other)).toMatch(/^(1\.0|99\d)\d*m?s$/);
+    const fresh = nodes.add();
+    await fresh.start();
+    expect([contactOf(fresh), fresh.raft.lastContact()]).toEqual(['never', null]);
+    expect(fresh.raft.stats()).toMatchObject({ num_peers: '0', latest_configuration: '[]' });
+    await nodes.close();
+  });
+
+  it('who has no vote counts no peers (S159)', async () => {
+    const { nodes, time, raft } = await cluster(1);
+    const added = nodes.add();
+    await added.start();
+    nodes.connect();
+    const peers = async () => {
+      await time.until(() => added.raft.lastIndex() === raft.lastIndex(), 'it has caught up');
+      return [raft, added.raft].map((node) => {
+        const { num_peers: count } = node.stats();
+        return Number(count);
+      });
+    };
+    await time.result(raft.addNonvoter(added.id, added.address));
+    expect(await peers()).toEqual([0, 0]);
+    await time.result(raft.addVoter(added.id, added.address));
+    expect(await peers()).toEqual([1, 1]);
+    await nodes.close();
+  });
+
+  it('its text is its address and its state (S160)', async () => {
+    const { nodes, leader, raft } = await cluster(1);
+    expect(`${raft}`).toBe(`Node at ${leader.address} [Leader]`);
+    await nodes.close();
+    expect(`${raft}`).toBe(`Node at ${leader.address} [Shutdown]`);
+  });
 });

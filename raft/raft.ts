@@ -1,4 +1,10 @@
-import { checkBytes, checkedMeta, checkStream, copyConfiguration } from './arguments.ts';
+import {
+  checkBytes,
+  checkedMeta,
+  checkObject,
+  checkStream,
+  copyConfiguration,
+} from './arguments.ts';
 import { type Config, type ReloadableConfig, validateConfig } from './config.ts';
 import {
   type Configuration,
@@ -71,7 +77,9 @@ export class Raft extends RaftView implements RaftNode {
   }
 
   /** Like {@link Raft.apply}, with extensions beside the command. Go: `Raft.ApplyLog`. */
-  applyLog({ data = null, extensions = null }: LogInput, timeout: Timeout = 0): ApplyFuture {
+  applyLog(log: LogInput, timeout: Timeout = 0): ApplyFuture {
+    checkObject('log', 'an object with data and extensions', log);
+    const { data = null, extensions = null } = log;
     if (data !== null) checkBytes('data', data);
     if (extensions !== null) checkBytes('extensions', extensions);
     return this.#requests.propose(
@@ -285,7 +293,30 @@ export class Raft extends RaftView implements RaftNode {
     return future;
   }
 
-  /** Shuts down: `await using raft = await newRaft(...)`. Beyond Go. */
+  /**
+   * Shuts down when the block ends, however it ends; rejects as `shutdown()` does. Beyond Go.
+   *
+   * @example
+   * ```ts
+   * import { defaultConfig, newRaft } from 'quorate';
+   * import { newInmemSnapshotStore } from 'quorate/snapshot';
+   * import { newInmemStore } from 'quorate/store';
+   * import { MockFSM } from 'quorate/testing';
+   * import { newInmemTransport } from 'quorate/transport';
+   *
+   * const store = newInmemStore();
+   * const snaps = newInmemSnapshotStore();
+   * const [address, transport] = newInmemTransport('');
+   * const config = { ...defaultConfig(), localID: address, logLevel: 'ERROR' as const };
+   * {
+   *   await using raft = await newRaft(config, new MockFSM(), store, store, snaps, transport);
+   *   console.log(raft.stats().state);
+   * } // here it has shut down
+   * ```
+   * ```text
+   * Follower
+   * ```
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
   }

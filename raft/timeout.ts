@@ -2,7 +2,28 @@ import { onAbort } from '../internal/abort.ts';
 import { checkTimeout, describe } from './arguments.ts';
 import { RaftError } from './errors.ts';
 
-/** How long a call may wait, and what ends the wait early. */
+/**
+ * How long a call may wait, and what ends the wait early. Giving up takes nothing back: a command
+ * that the main lane has taken in may take effect all the same, and `outcome()` says whether it had
+ * been.
+ *
+ * @example
+ * ```ts
+ * import { makeCluster } from 'quorate/testing';
+ *
+ * await using cluster = await makeCluster(1);
+ * const raft = await cluster.leader();
+ * const caller = new AbortController();
+ * const future = raft.apply(new Uint8Array([1]), { timeout: 1000, signal: caller.signal });
+ * caller.abort(new Error('the client has hung up'));
+ * console.log((await future.error())?.message);
+ * console.log(future.outcome());
+ * ```
+ * ```text
+ * the caller gave up waiting: the client has hung up
+ * not-applied
+ * ```
+ */
 export interface TimeoutOptions {
   /** Milliseconds, 0 or more; 0, the default, waits for ever. */
   readonly timeout?: number | undefined;

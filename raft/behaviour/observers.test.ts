@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
+import { Channel } from '../../internal/channel.ts';
 import { newObserver } from '../../observer/observer.ts';
 import { TestCluster, type TestNodeOptions } from '../../testing/runtime-fixture.ts';
+import { ServerSuffrage } from '../configuration.ts';
 import type { Observation } from '../observation.ts';
+import { Raft } from '../raft.ts';
+import { RaftState } from '../state.ts';
 
 /** A cluster of `count` voters, its leader and the others. */
 async function cluster(count: number, options: TestNodeOptions = {}, seed = 1) {
@@ -13,7 +17,7 @@ async function cluster(count: number, options: TestNodeOptions = {}, seed = 1) {
 }
 
 describe('observers', () => {
-  it('observers hear of states, leaders and peers until they leave', async () => {
+  it('observers hear of states, leaders and peers until they leave (S155)', async () => {
     const { nodes, time, leader, others } = await cluster(2);
     const heard: string[] = [];
     const observer = newObserver(null, false, ({ data, raft }: Observation) => {
@@ -46,5 +50,67 @@ describe('observers', () => {
     expect(await time.error(raft.apply(utf8('x')))).toBeNull();
     await nodes.close();
     expect(raft.fatal).toBeNull();
+  });
+
+  it('every kind is heard with its fields (S156)', async () => {
+    const { nodes, time, leader, raft, others } = await cluster(3);
+    const [other] = others;
+    if (other === undefined) throw new Error('no follower');
+    const channel = new Channel<Observation>(10_000);
+    for (const node of nodes.nodes) node.raft.registerObserver(newObserver(channel, true, null));
+    await time.result(raft.addNonvoter('z', 'z:1'));
+    await time.result(raft.removeServer('z'));
+    nodes.isolate(other);
+    await time.pass(60);
+    nodes.connect();
+    await time.pass(200);
+    nodes.isolate(leader);
+    const next = await nodes.leader(others);
+    const request = { term: next.raft.currentTerm() };
+    await nodes.close();
+    channel.close();
+    const heard = new Map<string, Observation[]>();
+    for await (const observation of channel) {
+      const { kind } = observation.data;
+      heard.set(kind, [...(heard.get(kind) ?? []), observation]);
+    }
+    const data = (kind: string) => heard.get(kind)?.map((observation) => observation.data);
+    const { id: leaderID, address } = next;
+    expect(data('LeaderObservation')).toContainEqual({
+      kind: 'LeaderObservation',
+      leader: address,
+      leaderAddr: address,
+      leaderID,
+    });
+    const peer = { suffrage: ServerSuffrage.Nonvoter, id: 'z', address: 'z:1' };
+    expect(data('PeerObservation')?.slice(0, 2)).toEqual([
+      { kind: 'PeerObservation', removed: false, peer },
+      { kind: 'PeerObservation', removed: true, peer },
+    ]);
+    expect(data('RaftState')).toContainEqual({ kind: 'RaftState', state: RaftState.Candidate });
+    expect(data('RaftState')).toContainEqual({ kind: 'RaftState', state: RaftState.Shutdown });
+    expect(data('FailedHeartbeatObservation')?.[0]).toMatchObject({ peerID: expect.any(String) });
+    expect(data('ResumedHeartbeatObservation')).toContainEqual({
+      kind: 'ResumedHeartbeatObservation',
+      peerID: other.id,
+    });
+    const asked = [data('RequestVoteRequest')?.at(-1), data('RequestPreVoteRequest')?.at(-1)];
+    expect(asked).toMatchObject([{ request }, { request }]);
+    expect(heard.get('LeaderObservation')?.every(({ raft: by }) => by instanceof Raft)).toBe(true);
+  });
+
+  it('a loop over the channel of an observer ends when the channel is closed', async () => {
+    const { nodes, time, raft, leader } = await cluster(1);
+    const channel = new Channel<Observation>(16);
+    raft.registerObserver(newObserver(channel, false, ({ data }) => data.kind === 'RaftState'));
+    const states: unknown[] = [];
+    const loop = (async () => {
+      for await (const { data } of channel) states.push(data);
+    })();
+    expect(leader.isLeader).toBe(true);
+    await nodes.close();
+    channel.close();
+    await time.result(loop);
+    expect(states).toEqual([{ kind: 'RaftState', state: RaftState.Shutdown }]);
   });
 });

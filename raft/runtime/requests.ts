@@ -83,6 +83,7 @@ export class Requests {
 
   /** Asks for a change of a cluster whose servers have no names but their addresses. */
   changePeer(command: ConfigurationChangeCommand, address: ServerAddress): Future {
+    checkString('peer', address);
     const change = { command, serverID: address, serverAddress: address, prevIndex: 0 };
     if (this.#runner.node.config.protocolVersion > 2) return failed(ErrUnsupportedProtocol);
     return this.change(1, change, 0);
