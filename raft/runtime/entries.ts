@@ -1,6 +1,7 @@
 import { isPromiseLike } from '../../internal/deferred.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
 import { isRangeReading, type Log, type LogStore } from '../log.ts';
+import type { Watchdog } from './watchdog.ts';
 
 /** Entries kept in memory for followers and the FSM, once they are durable. */
 const KEEP_ENTRIES = 8192;
@@ -19,12 +20,15 @@ export function sizeOf(entry: Log): number {
  */
 export class Entries {
   readonly #store: LogStore;
+  readonly #watchdog: Watchdog | null;
   readonly #recent = new RingBuffer<Log>(1024);
   #firstIndex = 0;
   #bytes = 0;
 
-  constructor(store: LogStore) {
+  /** @param watchdog is told of every read that takes its time */
+  constructor(store: LogStore, watchdog: Watchdog | null = null) {
     this.#store = store;
+    this.#watchdog = watchdog;
   }
 
   get #nextIndex(): number {
@@ -76,8 +80,12 @@ export class Entries {
     }
     const lastStored = this.#recent.length === 0 ? last : Math.min(last, this.#firstIndex - 1);
     const end = Math.max(first, lastStored);
-    if (isRangeReading(this.#store)) return this.#store.getLogRange(first, end, maxBytes);
-    return this.#oneByOne(this.#store, first, end, maxBytes);
+    const logs = isRangeReading(this.#store)
+      ? this.#store.getLogRange(first, end, maxBytes)
+      : this.#oneByOne(this.#store, first, end, maxBytes);
+    if (!isPromiseLike(logs) || this.#watchdog === null) return logs;
+    const watched = this.#watchdog.begin(`read of entries ${first} to ${end}`);
+    return Promise.resolve(logs).finally(() => this.#watchdog?.end(watched));
   }
 
   #fromMemory(first: number, last: number, maxBytes: number): Log[] {

@@ -77,7 +77,6 @@ export class NodeRunner {
     this.log = node.log;
     this.#published = published(node);
     this.#timers = new NodeTimers(this.clock, this.post, this.#stepPeer);
-    this.#entries = new Entries(parts.logs);
     this.#writer = new StoreWriter(
       parts,
       this.clock,
@@ -86,6 +85,7 @@ export class NodeRunner {
       this.fail,
       telemetry,
     );
+    this.#entries = new Entries(parts.logs, this.#writer.watchdog);
     this.fsm = this.#newFsmLoop();
     const copying = {
       snaps: parts.snaps,

@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from '../../internal/clock.ts';
+import type { Clock } from '../../internal/clock.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
 import type { Vote } from '../core/effect.ts';
 import { asError, RaftError } from '../errors.ts';
@@ -12,6 +12,7 @@ import {
 } from '../stable.ts';
 import { sizeOf } from './entries.ts';
 import { silentTelemetry, type Telemetry } from './telemetry.ts';
+import { timedOut, Watchdog, type Watched } from './watchdog.ts';
 
 /** A write that waits for its turn. */
 interface Job {
@@ -40,14 +41,13 @@ export interface Stores {
  */
 export class StoreWriter {
   readonly #stores: Stores;
-  readonly #clock: Clock;
-  readonly #limitMs: number;
+  /** Watches the write that is under way; readers of the same disk may be watched by it too. */
+  readonly watchdog: Watchdog;
   readonly #onFailure: (error: Error) => void;
   readonly #telemetry: Telemetry;
   readonly #queue = new RingBuffer<Job>();
   #active: Job | null = null;
-  #activeSinceMs = 0;
-  #watch: TimerHandle | null = null;
+  #watched: Watched | null = null;
   #failure: Error | null = null;
   #durableIndex: number;
   #pendingBytes = 0;
@@ -69,9 +69,8 @@ export class StoreWriter {
     telemetry = silentTelemetry(),
   ) {
     this.#stores = stores;
-    this.#clock = clock;
+    this.watchdog = new Watchdog(clock, limitMs, (watched, ageMs) => this.#giveUp(watched, ageMs));
     this.#durableIndex = durableIndex;
-    this.#limitMs = limitMs;
     this.#onFailure = onFailure;
     this.#telemetry = telemetry;
   }
@@ -175,7 +174,7 @@ export class StoreWriter {
     for (let last = await logs.lastIndex(); last > 0 && last >= from; ) {
       if (this.#failure !== null) throw this.#failure;
       await logs.deleteRange(Math.max(from, last - DELETE_CHUNK + 1), last);
-      this.#activeSinceMs = this.#clock.monotonicMs();
+      if (this.#watched !== null) this.watchdog.progress(this.#watched);
       const left = await logs.lastIndex();
       if (left >= last) {
         throw new RaftError('ERR_STORE_FAILED', `entry ${last} is still there after its deletion`);
@@ -234,9 +233,9 @@ export class StoreWriter {
     const job = this.#takeTurn();
     if (job === undefined) return;
     this.#active = job;
-    this.#activeSinceMs = this.#clock.monotonicMs();
-    this.#armWatch(this.#limitMs);
-    void this.#perform(job);
+    const watched = this.watchdog.begin(job.what);
+    this.#watched = watched;
+    void this.#perform(job, watched);
   }
 
   /** Compaction and the queue take turns: neither waits for ever for the other. */
@@ -247,10 +246,12 @@ export class StoreWriter {
     return job;
   }
 
-  async #perform(job: Job): Promise<void> {
+  async #perform(job: Job, watched: Watched): Promise<void> {
     try {
       await job.perform(job);
+      this.watchdog.end(watched);
     } catch (error) {
+      this.watchdog.end(watched);
       this.#active = null;
       if (this.#failure === null) this.#fail(job, writeFailed(job.what, asError(error)));
       else for (const failed of job.failed) failed(this.#failure);
@@ -301,8 +302,7 @@ export class StoreWriter {
   #latch(error: Error): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    this.#watch?.cancel();
-    this.#watch = null;
+    this.watchdog.close();
     for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
       for (const failed of job.failed) failed(error);
     }
@@ -313,23 +313,11 @@ export class StoreWriter {
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 
-  /** Watches the write that is under way: one timer, set again only when it rang. */
-  #armWatch(delayMs: number): void {
-    if (this.#watch !== null) return;
-    this.#watch = this.#clock.setTimer(delayMs, () => {
-      this.#watch = null;
-      if (this.#active === null || this.#failure !== null) return;
-      const ageMs = this.#clock.monotonicMs() - this.#activeSinceMs;
-      if (ageMs < this.#limitMs) {
-        this.#armWatch(this.#limitMs - ageMs);
-        return;
-      }
-      const { what } = this.#active;
-      this.#fail(
-        this.#active,
-        new RaftError('ERR_STORE_TIMEOUT', `${what} has not been answered for ${ageMs} ms`),
-      );
-    });
+  #giveUp(watched: Watched, ageMs: number): void {
+    const error = timedOut(watched.what, ageMs);
+    if (this.#active !== null && this.#watched === watched) return this.#fail(this.#active, error);
+    this.#latch(error);
+    this.#onFailure(error);
   }
 }
 

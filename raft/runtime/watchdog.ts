@@ -1,0 +1,83 @@
+import type { Clock, TimerHandle } from '../../internal/clock.ts';
+import { RaftError } from '../errors.ts';
+
+/** A timer that rings this late tells of a process that stood still, and its disk's answers too. */
+const STALL_MS = 100;
+
+/** Something that is expected to end. */
+export interface Watched {
+  /** What it is, for the error that says that it did not. */
+  readonly what: string;
+  sinceMs: number;
+}
+
+/**
+ * Notices what does not end in time. There is one timer for all, set again only when it rang, so
+ * that watching costs nothing worth counting. Time in which the process stood still is no time in
+ * which an answer could have been taken (rule 13), so it is not held against anybody.
+ */
+export class Watchdog {
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  readonly #onExpired: (watched: Watched, ageMs: number) => void;
+  /** The one that has waited longest comes first. */
+  readonly #pending = new Set<Watched>();
+  #timer: TimerHandle | null = null;
+  #closed = false;
+
+  constructor(clock: Clock, limitMs: number, onExpired: (watched: Watched, ageMs: number) => void) {
+    this.#clock = clock;
+    this.#limitMs = limitMs;
+    this.#onExpired = onExpired;
+  }
+
+  begin(what: string): Watched {
+    const watched = { what, sinceMs: this.#clock.monotonicMs() };
+    this.#pending.add(watched);
+    this.#arm(this.#limitMs);
+    return watched;
+  }
+
+  /** A part of it is done: the limit holds for each part. */
+  progress(watched: Watched): void {
+    if (!this.#pending.delete(watched)) return;
+    watched.sinceMs = this.#clock.monotonicMs();
+    this.#pending.add(watched);
+  }
+
+  end(watched: Watched): void {
+    this.#pending.delete(watched);
+  }
+
+  /** Watches nothing more. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#pending.clear();
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#timer !== null || this.#closed) return;
+    const dueMs = this.#clock.monotonicMs() + delayMs;
+    this.#timer = this.#clock.setTimer(delayMs, () => {
+      this.#timer = null;
+      const stalled = this.#clock.monotonicMs() - dueMs >= STALL_MS;
+      if (stalled) this.#arm(this.#limitMs);
+      else this.#clock.afterIO(() => this.#look());
+    });
+  }
+
+  #look(): void {
+    const [oldest] = this.#pending;
+    if (oldest === undefined || this.#closed) return;
+    const ageMs = this.#clock.monotonicMs() - oldest.sinceMs;
+    if (ageMs < this.#limitMs) this.#arm(this.#limitMs - ageMs);
+    else this.#onExpired(oldest, ageMs);
+  }
+}
+
+/** The error of a store that did not answer. */
+export function timedOut(what: string, ageMs: number): RaftError {
+  return new RaftError('ERR_STORE_TIMEOUT', `${what} has not been answered for ${ageMs} ms`);
+}
