@@ -156,6 +156,7 @@ export { getConfiguration } from './raft/read-configuration.ts';
 export { bootstrapCluster, hasExistingState } from './raft/recover.ts';
 export { recoverCluster } from './raft/recover-cluster.ts';
 export {
+  type CountingReader,
   type OpenSnapshot,
   type ReadCloserWrapper,
   type SnapshotMeta,

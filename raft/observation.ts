@@ -38,8 +38,8 @@ export interface FailedHeartbeatObservation {
   readonly kind: 'FailedHeartbeatObservation';
   /** The name of the server that did not answer. */
   readonly peerID: ServerID;
-  /** When the server last answered, in milliseconds of the node's monotonic clock. */
-  readonly lastContact: number;
+  /** When the server was last asked something that it answered. */
+  readonly lastContact: Date;
 }
 
 /** A leader's heartbeat to a server works again. Go: `ResumedHeartbeatObservation`. */

@@ -68,6 +68,15 @@ export interface SnapshotSink {
 }
 
 /**
+ * A stream that knows how much of it was read; what `FSM.restore` is given is one.
+ * Go: `CountingReader`.
+ */
+export interface CountingReader extends AsyncIterable<Uint8Array> {
+  /** Bytes that were read so far. Go: `CountingReader.Count`. */
+  count(): number;
+}
+
+/**
  * What `FSM.restore` is given: a stream that counts what is read of it, for the log, around the one
  * that the snapshot store gave. Go: `ReadCloserWrapper`.
  */

@@ -89,7 +89,10 @@ describe('observers', () => {
     ]);
     expect(data('RaftState')).toContainEqual({ kind: 'RaftState', state: RaftState.Candidate });
     expect(data('RaftState')).toContainEqual({ kind: 'RaftState', state: RaftState.Shutdown });
-    expect(data('FailedHeartbeatObservation')?.[0]).toMatchObject({ peerID: expect.any(String) });
+    expect(data('FailedHeartbeatObservation')?.[0]).toMatchObject({
+      peerID: expect.any(String),
+      lastContact: expect.any(Date),
+    });
     expect(data('ResumedHeartbeatObservation')).toContainEqual({
       kind: 'ResumedHeartbeatObservation',
       peerID: other.id,

@@ -6,7 +6,7 @@ import type {
   RequestVoteRequest,
   RPCReply,
 } from '../messages.ts';
-import type { ObservationData } from '../observation.ts';
+import type { FailedHeartbeatObservation, ObservationData } from '../observation.ts';
 import type { Candidacy } from './election.ts';
 import type { MainInput, Proposal, Ticket } from './input.ts';
 import type { Leadership } from './leader.ts';
@@ -61,6 +61,14 @@ export type DurableEffect =
       readonly index: number;
       readonly term: number;
     };
+
+/** A failed heartbeat, dated by the monotonic clock: the rules know no other. */
+export type HeartbeatFailure = Omit<FailedHeartbeatObservation, 'lastContact'> & {
+  readonly lastContactMs: number;
+};
+
+/** What observers are told, but for its dates. */
+export type Observed = Exclude<ObservationData, FailedHeartbeatObservation> | HeartbeatFailure;
 
 /** What is started and not waited for; its outcome, if any, comes back as an input. */
 export type StartedEffect =
@@ -132,7 +140,7 @@ export type StartedEffect =
   | { readonly kind: 'settleError'; readonly ticket: Ticket; readonly error: Error }
   /** The ticket's future is the future of entry `index` from here on. */
   | { readonly kind: 'bindEntry'; readonly ticket: Ticket; readonly index: number }
-  | { readonly kind: 'observe'; readonly data: ObservationData }
+  | { readonly kind: 'observe'; readonly data: Observed }
   | { readonly kind: 'leadership'; readonly isLeader: boolean }
   /** The head of the log, up to `upTo`, may be forgotten. */
   | { readonly kind: 'compactLog'; readonly upTo: number }

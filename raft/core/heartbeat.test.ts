@@ -123,7 +123,7 @@ describe('a heartbeat that fails', () => {
       expect(out.list).toEqual([
         {
           kind: 'observe',
-          data: { kind: 'FailedHeartbeatObservation', peerID: 'b', lastContact: 0 },
+          data: { kind: 'FailedHeartbeatObservation', peerID: 'b', lastContactMs: 0 },
         },
       ]);
       pauses.push(...peerTimersOf(out, b.peer));

@@ -85,7 +85,7 @@ function beatFailed(
     data: {
       kind: 'FailedHeartbeatObservation',
       peerID: peer.server.id,
-      lastContact: peer.lastContactMs,
+      lastContactMs: peer.lastContactMs,
     },
   });
   out.setPeerTimer(leadership, peer, 'beat', waitMs);

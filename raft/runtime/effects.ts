@@ -4,6 +4,7 @@ import {
   type Effect,
   Effects,
   isDurable,
+  type Observed,
   type StartedEffect,
   type TimerRequest,
 } from '../core/effect.ts';
@@ -37,7 +38,7 @@ export interface PerformerOptions {
   readonly receiver: SnapshotReceiver;
   readonly telemetry: Telemetry;
   readonly restores: UserRestores;
-  readonly now: () => { readonly ms: number; readonly wall: Log['appendedAt'] };
+  readonly now: () => Moment;
   readonly setTimer: (request: TimerRequest) => void;
   readonly stepPeer: (input: PeerInput) => void;
   readonly post: (input: MainInput) => void;
@@ -48,6 +49,19 @@ export interface PerformerOptions {
   readonly fatal: (error: Error) => void;
   /** True once the node has stopped: nothing is written or answered any more (rule 1). */
   readonly isStopped: () => boolean;
+}
+
+/** Now, on both clocks. */
+interface Moment {
+  readonly ms: number;
+  readonly wall: Log['appendedAt'];
+}
+
+/** What was observed, with its moment on the clock that people read. */
+function dated(data: Observed, now: Moment): ObservationData {
+  if (data.kind !== 'FailedHeartbeatObservation') return data;
+  const { lastContactMs, ...rest } = data;
+  return { ...rest, lastContact: new Date(now.wall.getTime() - (now.ms - lastContactMs)) };
 }
 
 /**
@@ -225,7 +239,7 @@ export class Performer {
   ): Promise<void> | undefined {
     switch (effect.kind) {
       case 'observe':
-        return this.#o.observe(effect.data);
+        return this.#o.observe(dated(effect.data, this.#o.now()));
       case 'leadership':
         return void this.#o.leadershipChanged(effect.isLeader);
       case 'compactLog':

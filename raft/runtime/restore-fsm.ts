@@ -3,12 +3,12 @@ import { HeldReader } from '../../internal/held-reader.ts';
 import { asError, RaftError } from '../errors.ts';
 import type { FSM } from '../fsm.ts';
 import { type Logger, silentLogger } from '../logger.ts';
-import type { OpenSnapshot, ReadCloserWrapper, SnapshotMeta } from '../snapshot.ts';
+import type { CountingReader, OpenSnapshot, ReadCloserWrapper, SnapshotMeta } from '../snapshot.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
 import { silentTelemetry, type Telemetry } from './telemetry.ts';
 
 /** The stream an FSM reads its state from: counts, and lets the one behind it be seen. */
-class CountingReader implements ReadCloserWrapper {
+class CountedReader implements CountingReader, ReadCloserWrapper {
   readonly #source: AsyncIterable<Uint8Array>;
   readonly #held: HeldReader;
   readonly #progress: SnapshotProgress;
@@ -17,6 +17,10 @@ class CountingReader implements ReadCloserWrapper {
     this.#source = source;
     this.#held = held;
     this.#progress = progress;
+  }
+
+  count(): number {
+    return this.#progress.readBytes;
   }
 
   wrappedReadCloser(): AsyncIterable<Uint8Array> {
@@ -56,7 +60,7 @@ export async function restoreFsm(
   const held = new HeldReader(reader);
   const startMs = telemetry.nowMs();
   try {
-    await fsm.restore(new CountingReader(reader, held, progress));
+    await fsm.restore(new CountedReader(reader, held, progress));
     const durationMs = telemetry.nowMs() - startMs;
     telemetry.instruments['raft.fsm.restore'].record(durationMs);
     telemetry.instruments['raft.fsm.lastRestoreDuration'].record(durationMs);

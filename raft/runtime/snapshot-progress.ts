@@ -26,6 +26,11 @@ export class SnapshotProgress {
     this.#arm();
   }
 
+  /** Bytes that were read so far. */
+  get readBytes(): number {
+    return this.#readBytes;
+  }
+
   /** Counts bytes that were read. */
   count(bytes: number): void {
     this.#readBytes += bytes;
