@@ -128,6 +128,16 @@ describe('a snapshot from the leader', () => {
     expect(node).toMatchObject({ snapshotIndex: 0, lastContactMs: 60, installation: null });
   });
 
+  it('takes the place of an uncommitted restore that it contradicts, though it ends before', () => {
+    const node = newNode({ log: [], snapshot: { index: 50, term: 2 }, currentTerm: 3 });
+    expect(kindsOf(install(node, { lastLogIndex: 9 }))).toContain('receiveSnapshot');
+    complete(node);
+    expect(node).toMatchObject({ snapshotIndex: 9, snapshotTerm: 3, lastApplied: 9 });
+    expect(node.commitIndex).toBe(9);
+    const same = newNode({ log: [], snapshot: { index: 50, term: 3 }, currentTerm: 3 });
+    expect(kindsOf(install(same, { lastLogIndex: 9 }))).toContain('drainSnapshot');
+  });
+
   it('that cannot be received leaves everything as it was', () => {
     const node = follower();
     install(node);

@@ -166,7 +166,7 @@ export function fitsSnapshot(
   if (snapshotIndex === 0 || firstIndex === snapshotIndex + 1) return true;
   if (lastIndex < snapshotIndex) return false;
   const term = terms.termAt(snapshotIndex);
-  // A user restore leaves a hole at the snapshot's own index and goes on behind it.
+  // A user restore of hashicorp/raft leaves a hole at the snapshot's index and goes on behind it.
   if (term === undefined) return lastIndex > snapshotIndex;
   return term === snapshotTerm;
 }

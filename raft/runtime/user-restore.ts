@@ -37,7 +37,7 @@ interface Asked {
   reader: HeldReader | null;
   /** Runs until the rules have taken the request. */
   limit: TimerHandle | null;
-  /** Holds all the bytes, and is no snapshot yet. */
+  /** Takes the bytes, and is no snapshot before it is closed. */
   sink: SnapshotSink | null;
 }
 
@@ -132,13 +132,12 @@ export class UserRestores {
   async #copy(effect: Write, reader: HeldReader, asked: Asked): Promise<void> {
     const { pump } = asked;
     const sink = await this.#create(effect, pump);
+    asked.sink = sink;
     try {
       const bytes = await pumpInto(sink, reader, pump, effect.size);
-      // The leadership may have ended while the last chunk was written.
-      if (!this.#asked.has(effect.ticket)) throw ErrLeadershipLost;
-      asked.sink = sink;
       this.#o.log.info({ bytes }, 'copied to local snapshot');
     } catch (error) {
+      asked.sink = null;
       void this.#cancel(sink);
       throw error;
     }
