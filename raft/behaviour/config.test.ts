@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { newRaft } from '../../index.ts';
 import { utf8 } from '../../internal/bytes.ts';
 import { Channel } from '../../internal/channel.ts';
 import { firstOf, led } from '../../testing/behaviour-fixture.ts';
-import { ListFSM, type TestNode } from '../../testing/runtime-fixture.ts';
+import { ListFSM, TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
 import { type Config, type ReloadableConfig, reloadableOf } from '../config.ts';
 import { RaftError } from '../errors.ts';
+import { newLineLogger } from '../line-logger.ts';
 import { RaftState } from '../state.ts';
 
 const wanted: ReloadableConfig = {
@@ -193,4 +195,46 @@ it('a loop over leaderCh sees leadership come and go, and ends with its node', a
   await time.result(loop);
   expect(seen).toEqual([true, false]);
   await nodes.close();
+});
+
+describe('the default loggers', () => {
+  const written = () => {
+    const lines: string[] = [];
+    return {
+      lines,
+      output: { write: (line: string) => void lines.push(line.slice(line.indexOf('['))) },
+    };
+  };
+
+  it.each([
+    ['DEBUG', ['[INFO]  raft: initial configuration: index=0 servers=[]\n']],
+    ['WARN', []],
+  ] as const)(
+    'of a node writes as "raft" from %s on, in hclog’s form (S10)',
+    async (level, first) => {
+      const { lines, output } = written();
+      const { config: test, fsm, store, snaps, transport } = new TestCluster().add();
+      const { logger: _, ...config } = { ...test, logLevel: level, logOutput: output };
+      const before = { ...config };
+      const raft = await newRaft(config, fsm, store, store, snaps, transport);
+      expect(lines.slice(0, 1)).toEqual(first);
+      expect(config).toEqual(before);
+      await raft.shutdown();
+    },
+  );
+
+  it.each(['raft-net', 'snapshot'])('of %s writes from INFO on (S10)', (name) => {
+    const { lines, output } = written();
+    const log = newLineLogger(name, output);
+    log.trace({}, 'no');
+    log.debug({}, 'no');
+    log.info({ id: 7 }, 'yes');
+    log.warn({}, 'yes');
+    log.error({}, 'yes');
+    expect(lines).toEqual([
+      `[INFO]  ${name}: yes: id=7\n`,
+      `[WARN]  ${name}: yes\n`,
+      `[ERROR] ${name}: yes\n`,
+    ]);
+  });
 });
