@@ -15,7 +15,7 @@ describe('a future', () => {
     expect(await future).toBe('done');
   });
 
-  it('that ends badly gives the same error however often it is asked (S164, test 142)', async () => {
+  it('that ends badly gives the same error whenever it is asked (S164, test 142)', async () => {
     const future = new SettableFuture<string>();
     future.fail(failure);
     expect(await future.error()).toBe(failure);

@@ -42,7 +42,7 @@ describe('starting and stopping', () => {
     expect(time.scheduler.eventsRun).toBe(eventsRun);
   });
 
-  it('after the shutdown everything is refused, and nothing was appended (S163, test 2)', async () => {
+  it('after the shutdown everything is refused, nothing is appended (S163, test 2)', async () => {
     const { nodes, time, raft } = await cluster(1);
     await nodes.close();
     const refused = [

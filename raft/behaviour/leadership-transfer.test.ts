@@ -61,7 +61,7 @@ describe('handing over the leadership', () => {
     await nodes.close();
   });
 
-  it('to an unknown id, a wrong address or itself fails (S89, test 59, test 60, test 62)', async () => {
+  it('to an unknown id, a bad address or itself fails (test 59, test 60, test 62)', async () => {
     const { nodes, time, leader, raft, target } = await cluster(3);
     const to = async (id: string, address: string) =>
       (await time.error(raft.leadershipTransferToServer(id, address)))?.message;

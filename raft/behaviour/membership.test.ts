@@ -49,7 +49,7 @@ describe('a change of the membership', () => {
     await nodes.close();
   });
 
-  it('tells a configuration store every committed configuration, once (S136, test 42)', async () => {
+  it('tells a configuration store each that is committed, once (S136, test 42)', async () => {
     const told = new Map<TestNode, number[]>();
     const nodes = new TestCluster();
     const withStore = () => {
