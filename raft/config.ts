@@ -66,10 +66,10 @@ export interface Config {
   /** Leaves out the metric names that carry a peer's id. Default false. */
   noLegacyTelemetry: boolean;
   /**
-   * Beyond Go: how long a store may take for one write, or for one read of entries, in milliseconds;
-   * at least 5. A disk that has not answered by then is taken for dead: the node stops, a leader gives up its office with it,
-   * and it stays stopped until it is started again (raft#503). Default: ten election timeouts, and
-   * at least 10 000.
+   * Beyond Go: how long a store may take for one write, or one read of entries, in milliseconds; at
+   * least 5. A disk that has not answered by then is taken for dead: the node stops, a leader gives
+   * up its office with it, and it stays stopped until it is started again (raft#503). Default: ten
+   * election timeouts, and at least 10 000.
    */
   diskTimeout?: number;
   /**

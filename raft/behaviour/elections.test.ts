@@ -21,6 +21,7 @@ import {
 } from '../errors.ts';
 import { RequestPreVoteRequest, RequestVoteRequest } from '../messages.ts';
 import type { ObservationData } from '../observation.ts';
+import { bootstrapCluster } from '../recover.ts';
 import { RaftState } from '../state.ts';
 
 /** Go's `propagateTimeout`: two heartbeat timeouts and a commit timeout. */
@@ -292,6 +293,31 @@ describe('pre-vote', () => {
     nodes.isolate(leader);
     for (const node of others) trans.connect(node.address, node.transport);
     await time.until(() => leadersOf(others).length > 0, 'one of them leads', 1000);
+    await nodes.close();
+  });
+});
+
+describe('a transport that knows no pre-vote', () => {
+  it('is done without it, and says so (S31)', async () => {
+    const nodes = new TestCluster();
+    const suffrage = ServerSuffrage.Voter;
+    for (let i = 0; i < 3; i += 1) nodes.add();
+    const members = nodes.nodes.map(({ id, address }) => ({ suffrage, id, address }));
+    for (const node of nodes.nodes) {
+      const { config, store, snaps, transport } = node;
+      Object.assign(transport, { requestPreVote: undefined });
+      const configuration = new Configuration(members);
+      await bootstrapCluster(config, store, store, snaps, transport, configuration);
+    }
+    nodes.connect();
+    for (const node of nodes.nodes) await node.start();
+    const leader = await nodes.leader();
+    for (const { lines } of nodes.nodes) {
+      expect(lines).toContain(
+        'warn: pre-vote is disabled because it is not supported by the Transport',
+      );
+    }
+    expect(leader.lines).not.toContain('debug: asking for pre-vote');
     await nodes.close();
   });
 });

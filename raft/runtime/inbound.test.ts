@@ -300,6 +300,45 @@ describe('a whole node', () => {
     await node.cluster.close();
   });
 
+  it('lives on when the transport fails to take an answer', async () => {
+    const node = await lonely();
+    const consumer = node.transport.consumer();
+    const fail = (): never => {
+      throw new Error('connection reset');
+    };
+    void consumer.send(new RPC(new RequestVoteRequest({ rpcHeader: headerOf('c') }), null, fail));
+    await node.cluster.time.pass(1);
+    expect(node.lines).toContain('error: failed to respond');
+    expect(node.raft.fatal).toBeNull();
+    const answer = ask(node, new RequestVoteRequest({ rpcHeader: headerOf('c') }));
+    await node.cluster.time.pass(1);
+    expect(answer).toHaveLength(1);
+    await node.cluster.close();
+  });
+
+  it('makes the network wait when 1,024 requests wait for the disk', async () => {
+    const store = new AbleHookedStore();
+    const node = await lonely(store);
+    const { time } = node.cluster;
+    const gate = new Gate();
+    store.onWrite = gate.pass;
+    const consumer = node.transport.consumer();
+    let taken = 0;
+    let answered = 0;
+    for (let tries = 0; tries < 4000; tries += 1) {
+      const request = new RequestVoteRequest({ rpcHeader: headerOf('c'), term: 1 + (tries % 3) });
+      const rpc = new RPC(request, null, () => {
+        answered += 1;
+      });
+      if (consumer.trySend(rpc)) taken += 1;
+      await turn();
+    }
+    expect([taken > 1024, taken < 2048, answered]).toEqual([true, true, 0]);
+    gate.open();
+    await time.until(() => answered === taken, 'all are answered');
+    await node.cluster.close();
+  });
+
   it('lets go of the bytes of a snapshot that it refuses (S119, #212)', async () => {
     const node = await lonely();
     const rpcHeader = headerOf('c');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
 import { Gate, ListFSM, TestCluster, type TestNodeOptions } from '../../testing/runtime-fixture.ts';
-import { ErrLeadershipLost } from '../errors.ts';
+import { ErrLeadershipLost, ErrRaftShutdown } from '../errors.ts';
 
 /** A cluster of `count` voters, its leader and the others. */
 async function cluster(count: number, options: TestNodeOptions = {}, seed = 1) {
@@ -53,5 +53,20 @@ describe('a read', () => {
     await time.until(() => read !== undefined, 'the read is done');
     expect([read, leader.applied]).toEqual([3, ['x']]);
     await nodes.close();
+  });
+
+  it('that waits for the FSM ends with the node', async () => {
+    const fsm = new ListFSM();
+    const gate = new Gate();
+    const { time, raft } = await cluster(1, { fsm });
+    fsm.onApply = gate.pass;
+    raft.apply(utf8('x'));
+    await time.until(() => gate.waiting === 1, 'it is committed');
+    const read = raft.readIndex();
+    await time.pass(10);
+    const shutdown = raft.shutdown();
+    expect(await time.error(read, 10)).toBe(ErrRaftShutdown);
+    gate.open();
+    expect(await time.error(shutdown)).toBeNull();
   });
 });
