@@ -27,6 +27,10 @@ func observationOf(data any) (string, object) {
 			"term": o.Term, "lastLogIndex": o.LastLogIndex, "lastLogTerm": o.LastLogTerm,
 			"leadershipTransfer": o.LeadershipTransfer,
 		}
+	case raft.RequestPreVoteRequest:
+		return "RequestPreVoteRequest", object{
+			"term": o.Term, "lastLogIndex": o.LastLogIndex, "lastLogTerm": o.LastLogTerm,
+		}
 	}
 	return "", nil
 }

@@ -232,13 +232,24 @@ func (n *node) configuration(*request) (object, error) {
 	return object{"servers": servers, "index": future.Index()}, nil
 }
 
+// stateAndTerm reads both of one moment: the term is raised after a leader has become a follower.
+func (n *node) stateAndTerm() (raft.RaftState, uint64) {
+	for {
+		term := n.raft.CurrentTerm()
+		state := n.raft.State()
+		if n.raft.CurrentTerm() == term {
+			return state, term
+		}
+	}
+}
+
 func (n *node) describe(*request) (object, error) {
 	address, id := n.raft.LeaderWithID()
+	state, term := n.stateAndTerm()
 	stats := n.raft.Stats()
 	snapshot, _ := strconv.ParseUint(stats["last_snapshot_index"], 10, 64)
 	return object{
-		"state": n.raft.State().String(), "term": n.raft.CurrentTerm(),
-		"leaderId": id, "leaderAddress": address,
+		"state": state.String(), "term": term, "leaderId": id, "leaderAddress": address,
 		"lastIndex": n.raft.LastIndex(), "commitIndex": n.raft.CommitIndex(),
 		"appliedIndex": n.raft.AppliedIndex(), "lastSnapshotIndex": snapshot, "stats": stats,
 	}, nil

@@ -1,0 +1,92 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freeAddress } from './ports.ts';
+
+/** What a link does to the bytes that cross it. */
+export type LinkState =
+  | 'open'
+  /** Connections are torn down, and new ones at once. */
+  | 'cut'
+  /** Connections stay, and nothing crosses any more. */
+  | 'stalled';
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1));
+}
+
+/** Stands in the way from one node to another, and carries, delays or loses what is sent. */
+export class LinkProxy {
+  /** Where to dial instead of the target. */
+  readonly address: string;
+  readonly #target: string;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #state: LinkState = 'open';
+  #delayMs = 0;
+  /** Bytes that have crossed, both ways. */
+  carriedBytes = 0;
+
+  private constructor(address: string, target: string) {
+    this.address = address;
+    this.#target = target;
+    this.#server = createServer({ noDelay: true }, (socket) => this.#join(socket));
+  }
+
+  static async open(target: string): Promise<LinkProxy> {
+    const proxy = new LinkProxy(await freeAddress(), target);
+    await new Promise<void>((resolve, reject) => {
+      proxy.#server.once('error', reject);
+      proxy.#server.listen(portOf(proxy.address), '127.0.0.1', resolve);
+    });
+    return proxy;
+  }
+
+  /** Changes what happens to bytes, those of open connections as well. */
+  set(state: LinkState, delayMs = 0): void {
+    this.#state = state;
+    this.#delayMs = delayMs;
+    for (const socket of this.#sockets) {
+      if (state === 'cut') socket.destroy();
+      else if (state === 'stalled') socket.pause();
+      else socket.resume();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #join(from: Socket): void {
+    if (this.#state === 'cut') {
+      from.destroy();
+      return;
+    }
+    const to = connect({ host: '127.0.0.1', port: portOf(this.#target), noDelay: true });
+    this.#carry(from, to);
+    this.#carry(to, from);
+  }
+
+  #carry(from: Socket, to: Socket): void {
+    this.#sockets.add(from);
+    const over = () => {
+      this.#sockets.delete(from);
+      to.destroy();
+    };
+    from.on('error', over).on('close', over);
+    from.on('data', (bytes) => {
+      this.carriedBytes += bytes.length;
+      const pass = () => {
+        if (to.writable && !to.write(bytes)) {
+          from.pause();
+          to.once('drain', () => {
+            if (this.#state === 'open') from.resume();
+          });
+        }
+      };
+      // Timers of one length ring in the order in which they were set.
+      if (this.#delayMs > 0) setTimeout(pass, this.#delayMs);
+      else pass();
+    });
+    if (this.#state === 'stalled') from.pause();
+  }
+}
