@@ -171,10 +171,7 @@ export function onRequestPreVote(
   const refusal = refusalOf(node, request);
   if (refusal !== null) node.log.warn(refusal.fields, refusal.message);
   else if (request.term > node.currentTerm) {
-    node.log.debug(
-      { term: request.term },
-      'received a requestPreVote with a newer term, grant the pre-vote',
-    );
+    node.log.debug({}, 'received a requestPreVote with a newer term, grant the pre-vote');
   }
   const reply = new RequestPreVoteResponse({
     rpcHeader: node.self.header,

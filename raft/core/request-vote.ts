@@ -129,10 +129,7 @@ export function onRequestVote(
   let granted = false;
   if (mayDisturb(node, ask) && request.term >= node.currentTerm) {
     if (request.term > node.currentTerm) {
-      node.log.debug(
-        { term: request.term },
-        'lost leadership because received a requestVote with a newer term',
-      );
+      node.log.debug({}, 'lost leadership because received a requestVote with a newer term');
       followNewerTerm(node, request.term, now, out);
     }
     granted = grants(node, ask, now, out);
