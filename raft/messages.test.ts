@@ -66,7 +66,7 @@ describe('a message', () => {
   });
 });
 
-describe('a heartbeat (S185)', () => {
+describe('a heartbeat', () => {
   const named = { protocolVersion: 3, id: utf8('a'), addr: utf8('a:1') };
   const entry = { index: 1, term: 1, type: 0, data: null, extensions: null } as const;
 
@@ -85,11 +85,11 @@ describe('a heartbeat (S185)', () => {
       { term: 2, rpcHeader: named, entries: [{ ...entry, appendedAt: null }] },
       false,
     ],
-  ])('%s: %o', (_what, fields, expected) => {
+  ])('%s: %o (S185)', (_what, fields, expected) => {
     expect(isHeartbeat(new AppendEntriesRequest(fields as never))).toBe(expected);
   });
 
-  it('is no other request', () => {
+  it('is no other request (S185)', () => {
     expect(isHeartbeat(new RequestVoteRequest({ term: 2, rpcHeader: named }))).toBe(false);
   });
 });

@@ -113,7 +113,7 @@ const ok = (term: number) => new AppendEntriesResponse({ term });
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 describe('requests', () => {
-  it('are handed over before answers are there, which leave in their order', async () => {
+  it('are handed over before answers are there, which leave in their order (S184)', async () => {
     connection.received(concatBytes([append(1), append(2), append(3)]));
     const [first, second, third] = taken();
     third?.respond(ok(3), null);
@@ -230,7 +230,7 @@ describe('a snapshot', () => {
     expect(terms(taken())).toEqual([2]);
   });
 
-  it('that is answered early is thrown away to its end before the answer leaves', async () => {
+  it('that is answered early is read to its end before the answer leaves (S119)', async () => {
     connection.received(concatBytes([snapshotOf(10), utf8('12345')]));
     const rpc = one();
     rpc.respond(done, null);
@@ -292,7 +292,7 @@ describe('the end', () => {
     ['a byte that starts nothing', [0, 0x81, 0xc1], 'expected the first byte of a value, got 0xc1'],
     ['a lying length', [0, 0xdd, 255, 255, 255, 255], 'expected a message of at most'],
     ['a field of the wrong kind', [0, 0x81, 0xa4, 84, 101, 114, 109, 0xa0], 'Term: expected a'],
-  ])('comes with one line for %s', (_what, garbage, text) => {
+  ])('comes with one line for %s (S184)', (_what, garbage, text) => {
     connection.received(new Uint8Array([...garbage, ...append(1)]));
     connection.received(append(2));
     expect(lines()).toEqual([['failed to decode incoming command', expect.stringContaining(text)]]);
@@ -300,13 +300,13 @@ describe('the end', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is silent between requests', () => {
+  it('is silent between requests (S184)', () => {
     connection.ended();
     expect(stream.events).toEqual(['end']);
     expect(errors).toEqual([]);
   });
 
-  it('within a request has one line', () => {
+  it('within a request has one line (S184)', () => {
     connection.received(append(1).slice(0, -1));
     connection.ended();
     expect(lines()).toEqual([
@@ -339,7 +339,7 @@ describe('the end', () => {
     expect(stream.events).toEqual(['destroy']);
   });
 
-  it('by drain comes after the answers that are due, and takes nothing new', async () => {
+  it('by drain comes after the answers that are due, takes nothing new (S187)', async () => {
     connection.received(encodeRequest(new TimeoutNowRequest({})));
     connection.drain();
     connection.received(append(2));

@@ -19,7 +19,7 @@ describe('an address', () => {
     await transport.close();
   });
 
-  it('a name is resolved, and the port is the one the system chose', async () => {
+  it('a name is resolved, and the port is the one the system chose (S191)', async () => {
     const transport = await newTCPTransport('localhost:0', null, 1, 0, silentLogger);
     expect(transport.localAddr()).toMatch(/^(127\.0\.0\.1|\[::1\]):[1-9]\d*$/);
     await transport.close();

@@ -189,7 +189,7 @@ describe('an answer', () => {
     return buffer;
   }
 
-  it('keeps the text of an error to the letter', () => {
+  it('keeps the text of an error to the letter (S190)', () => {
     const error = new Error('100%d of it: ünïcode %!s(MISSING)');
     const decoder = written({ error, response: null }).takeValues(VALUES_PER_REPLY);
     const answer = readAnswer(decoder ?? expect.fail(), readRequestVoteResponse);
