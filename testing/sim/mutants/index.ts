@@ -42,12 +42,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/runtime/store-writer.ts',
-        find:
-          '        await logs.deleteRange(from, lastIndex);\n' +
-          '        await logs.storeLogs(entries);',
+        find: '        await this.#deleteTail(from);\n' + '        await logs.storeLogs(entries);',
         replace:
-          '        await logs.storeLogs(entries);\n' +
-          '        await logs.deleteRange(from, lastIndex);',
+          '        await logs.storeLogs(entries);\n' + '        await this.#deleteTail(from);',
       },
     ],
     run: { faults: DIVIDED, profile: { atomicStores: false } },
