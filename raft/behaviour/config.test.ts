@@ -81,7 +81,7 @@ describe('reloading', () => {
   });
 
   it('a shorter heartbeat timeout makes a lonely follower stand soon (S9, test 20)', async () => {
-    const timeouts = { heartbeatTimeout: 500, electionTimeout: 500 };
+    const timeouts = { heartbeatTimeout: 5000, electionTimeout: 5000 };
     const { nodes, time, others, reload } = await withConfig(timeouts);
     const [follower] = firstOf(others, 1);
     await time.pass(1000);
@@ -93,14 +93,12 @@ describe('reloading', () => {
     await nodes.close();
   });
 
-  it('one on all nodes keeps the leader in office: it beats sooner (S9)', async () => {
+  it('one on all nodes keeps the leader in office (S9)', async () => {
     const timeouts = { heartbeatTimeout: 5000, electionTimeout: 5000 };
     const { nodes, time, leader, raft, reload } = await withConfig(timeouts);
     await time.pass(1000);
     const term = raft.currentTerm();
-    for (const node of [leader, ...nodes.nodes]) {
-      reload(node, { heartbeatTimeout: 50, electionTimeout: 50 });
-    }
+    for (const node of nodes.nodes) reload(node, { heartbeatTimeout: 50, electionTimeout: 50 });
     await time.pass(2000);
     expect([leader.isLeader, raft.currentTerm()]).toEqual([true, term]);
     await nodes.close();
