@@ -207,7 +207,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/core/verify-leader.ts',
-        find: '  else ask(node, leadership, ticket, node.commitIndex, out);',
+        find: '  else ask(node, leadership, { ticket, readIndex: node.commitIndex }, out);',
         replace: "  else out.push({ kind: 'settle', ticket, value: node.commitIndex });",
       },
     ],
@@ -221,9 +221,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/core/verify-leader.ts',
-        find:
-          'else if (node.commitIndex < leadership.commitment.startIndex) ' +
-          'leadership.reads.hold(ticket);',
+        find: 'else if (!mayRead(node, leadership)) leadership.reads.hold(ticket);',
         replace: '',
       },
     ],
