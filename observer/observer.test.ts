@@ -93,3 +93,17 @@ it('takes a filter that throws for one that wants nothing', () => {
   expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([0, 1]);
   expect(other.getNumObserved()).toBe(1);
 });
+
+it('lets only so many wait for a blocking observer that nobody reads (S157)', async () => {
+  const channel = new Channel<Observation>(1);
+  const observer = newObserver(channel, true, null);
+  const registry = registryWith(observer);
+  const waiting: (Promise<void> | undefined)[] = [];
+  for (let i = 0; i < 1 + 1024 + 5; i += 1)
+    waiting.push(registry.notify(stateChange(i % 2 ? 0 : 2)));
+  expect(waiting.filter((one) => one !== undefined)).toHaveLength(1024);
+  expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([1, 5]);
+  for (let i = 0; i < 1 + 1024; i += 1) await channel.receive();
+  await Promise.all(waiting);
+  expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([1025, 5]);
+});

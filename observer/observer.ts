@@ -1,6 +1,9 @@
 import type { Channel } from '../internal/channel.ts';
 import type { FilterFn, Observation, ObservationSink } from '../raft/observation.ts';
 
+/** Observations that may wait for a blocking observer; a node that waits makes one at a time. */
+const MAX_WAITING = 1024;
+
 /**
  * Someone who wants to know what a node does. Register it with `raft.registerObserver`; read from
  * the channel. Go: `Observer`.
@@ -11,6 +14,7 @@ export class Observer implements ObservationSink {
   readonly #filter: FilterFn | null;
   #observedCount = 0;
   #droppedCount = 0;
+  #waitingCount = 0;
 
   /** See {@link newObserver}. */
   constructor(channel: Channel<Observation> | null, blocking: boolean, filter: FilterFn | null) {
@@ -24,7 +28,10 @@ export class Observer implements ObservationSink {
     return this.#observedCount;
   }
 
-  /** How many found the channel full or closed, or made the filter throw. Go: `GetNumDropped`. */
+  /**
+   * How many found the channel full or closed, or made the filter throw; of a blocking observer,
+   * how many found 1024 others waiting. Go: `GetNumDropped`.
+   */
   getNumDropped(): number {
     return this.#droppedCount;
   }
@@ -39,7 +46,9 @@ export class Observer implements ObservationSink {
       this.#observedCount += 1;
       return undefined;
     }
-    if (this.#blocking && !this.#channel.closed) return this.#deliver(this.#channel, observation);
+    if (this.#blocking && !this.#channel.closed && this.#waitingCount < MAX_WAITING) {
+      return this.#deliver(this.#channel, observation);
+    }
     this.#droppedCount += 1;
     return undefined;
   }
@@ -55,12 +64,15 @@ export class Observer implements ObservationSink {
   }
 
   async #deliver(channel: Channel<Observation>, observation: Observation): Promise<void> {
+    this.#waitingCount += 1;
     try {
       await channel.send(observation);
       this.#observedCount += 1;
     } catch {
       // Only a channel that was closed refuses. Go would bring the process down here.
       this.#droppedCount += 1;
+    } finally {
+      this.#waitingCount -= 1;
     }
   }
 }

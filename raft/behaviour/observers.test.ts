@@ -116,4 +116,61 @@ describe('observers', () => {
     await time.result(loop);
     expect(states).toEqual([{ kind: 'RaftState', state: RaftState.Shutdown }]);
   });
+
+  it('one that blocks holds its node up until it is read, votes and leases too (S157)', async () => {
+    const { nodes, time, leader, others } = await cluster(3);
+    const [held, other] = others;
+    if (held === undefined || other === undefined) throw new Error('there are three nodes');
+    const channel = new Channel<Observation>(0);
+    const observer = newObserver(channel, true, ({ data }) => data.kind === 'LeaderObservation');
+    held.raft.registerObserver(observer);
+    nodes.isolate(leader);
+    await time.pass(2000);
+    // It wants to tell that the leader is gone, and neither votes nor asks for votes meanwhile.
+    expect([other.isLeader, held.isLeader]).toEqual([false, false]);
+    expect([observer.getNumObserved(), observer.getNumDropped()]).toEqual([0, 0]);
+    const read = (async () => {
+      for await (const _ of channel);
+    })();
+    const next = await nodes.leader(others);
+    await time.result(next.raft.apply(utf8('x')));
+    expect(observer.getNumObserved()).toBeGreaterThanOrEqual(2);
+    await nodes.close();
+    channel.close();
+    await read;
+  });
+
+  it('one that drops misses what it has no room for, and its node goes on (S157)', async () => {
+    const { nodes, time, leader, others } = await cluster(3);
+    const channel = new Channel<Observation>(1);
+    const observers = others.map(({ raft }) => {
+      const observer = newObserver(channel, false, null);
+      raft.registerObserver(observer);
+      return observer;
+    });
+    nodes.isolate(leader);
+    const next = await nodes.leader(others);
+    await time.result(next.raft.apply(utf8('x')));
+    expect(observers.map((observer) => observer.getNumObserved()).sort()).toEqual([0, 1]);
+    for (const observer of observers) expect(observer.getNumDropped()).toBeGreaterThan(1);
+    await nodes.close();
+  });
+
+  it('one that is registered twice hears once, and two hear the same (S157)', async () => {
+    const { nodes, time, leader } = await cluster(1);
+    const channels = [new Channel<Observation>(9), new Channel<Observation>(9)];
+    const observers = channels.map((channel) => newObserver(channel, true, null));
+    for (const observer of [...observers, ...observers]) leader.raft.registerObserver(observer);
+    await time.result(leader.raft.shutdown());
+    const heard = channels.map((channel) => {
+      const kinds: string[] = [];
+      for (let one = channel.tryReceive(); one !== undefined; one = channel.tryReceive()) {
+        kinds.push(one.value.data.kind);
+      }
+      return kinds;
+    });
+    expect(heard[0]).toEqual(['LeaderObservation', 'RaftState']);
+    expect(heard[1]).toEqual(heard[0]);
+    await nodes.close();
+  });
 });
