@@ -37,6 +37,23 @@ const OPTIONS: ts.CompilerOptions = {
   noEmit: true,
 };
 
+/** Declarations of others, which do not change while a program runs: parsed once. */
+const parsed = new Map<string, ts.SourceFile>();
+
+/** A compiler that also sees one file that is not there. */
+function hostWith(user: string, text: string): ts.CompilerHost {
+  const host = ts.createCompilerHost(OPTIONS);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (path) => path === user || fileExists(path);
+  host.readFile = (path) => (path === user ? text : readFile(path));
+  host.getSourceFile = (path, options) => {
+    const found = parsed.get(path) ?? getSourceFile(path, options);
+    if (found !== undefined && path.includes('/node_modules/')) parsed.set(path, found);
+    return found;
+  };
+  return host;
+}
+
 /** Where each import of the package leads, read from its `package.json`. */
 function exportsOf(root: string): { name: string; targets: [string, ExportsTarget][] } {
   const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -55,11 +72,7 @@ export async function viewPackage(root: string): Promise<PackageView> {
   const { targets } = exportsOf(root);
   const user = join(root, 'a-user-of-the-package.ts');
   const lines = targets.map(([specifier], i) => `import * as m${i} from '${specifier}';`);
-  const host = ts.createCompilerHost(OPTIONS);
-  const { fileExists, readFile } = host;
-  host.fileExists = (path) => path === user || fileExists(path);
-  host.readFile = (path) => (path === user ? lines.join('\n') : readFile(path));
-  const program = ts.createProgram([user], OPTIONS, host);
+  const program = ts.createProgram([user], OPTIONS, hostWith(user, lines.join('\n')));
   const place = program.getSourceFile(user);
   if (place === undefined) throw new Error(`the compiler did not read ${user}`);
   const checker = program.getTypeChecker();
