@@ -200,7 +200,7 @@ describe('the first failure is the last (rule 1)', () => {
     await nodes.close();
   });
 
-  it('an FSM that throws ends its node, not the process', async () => {
+  it('an FSM that throws ends its node, not the process (S201)', async () => {
     const fsm = new ListFSM();
     const { nodes, time, raft } = await cluster(1, { fsm });
     fsm.onApply = () => {
@@ -212,7 +212,7 @@ describe('the first failure is the last (rule 1)', () => {
     await nodes.close();
   });
 
-  it('a store that is closed under the node ends it', async () => {
+  it('a store that is closed under the node ends it (S201)', async () => {
     const store = new AbleHookedStore();
     const { nodes, time, raft } = await cluster(1, { store });
     for (const name of ['storeLogs', 'getLog', 'getLogRange', 'setMany', 'replaceTail'] as const) {
