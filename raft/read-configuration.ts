@@ -2,6 +2,7 @@ import { type Config, validateConfig } from './config.ts';
 import type { Configuration } from './configuration.ts';
 import type { FSM } from './fsm.ts';
 import type { LogStore } from './log.ts';
+import { checkedStores } from './runtime/checked-stores.ts';
 import { readTermIndex } from './runtime/read-term-index.ts';
 import { selfOf } from './runtime/self.ts';
 import { readConfigurations } from './runtime/startup.ts';
@@ -17,7 +18,7 @@ import type { Transport } from './transport.ts';
  * @param conf checked; not changed
  * @param _fsm taken for Go's order of arguments
  * @param logs the log to look through, from the newest snapshot on
- * @param _stable taken for Go's order of arguments
+ * @param stable taken for Go's order of arguments
  * @param snaps where the configuration is when the log does not hold it any more
  * @param trans decodes the servers of protocol versions below 3
  * @returns an empty configuration when the stores hold none; rejects with `ERR_INVALID_CONFIG`,
@@ -27,13 +28,15 @@ export async function getConfiguration(
   conf: Config,
   _fsm: FSM,
   logs: LogStore,
-  _stable: StableStore,
+  stable: StableStore,
   snaps: SnapshotStore,
   trans: Transport,
 ): Promise<Configuration> {
   validateConfig(conf);
-  const [newest = null] = await snaps.list();
-  const terms = await readTermIndex(logs, newest?.index ?? 0);
-  const { latest } = await readConfigurations({ logs, self: selfOf(conf, trans) }, terms, newest);
+  const stores = checkedStores({ logs, stable, snaps });
+  const [newest = null] = await stores.snaps.list();
+  const terms = await readTermIndex(stores.logs, newest?.index ?? 0);
+  const sources = { logs: stores.logs, self: selfOf(conf, trans) };
+  const { latest } = await readConfigurations(sources, terms, newest);
   return latest;
 }

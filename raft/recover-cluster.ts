@@ -5,6 +5,7 @@ import type { FSM } from './fsm.ts';
 import { type Log, type LogStore, LogType } from './log.ts';
 import { silentLogger } from './logger.ts';
 import { hasExistingState } from './recover.ts';
+import { checkedStores } from './runtime/checked-stores.ts';
 import { readTermIndex } from './runtime/read-term-index.ts';
 import { fieldsOf, restoreFsm } from './runtime/restore-fsm.ts';
 import { fitsSnapshot } from './runtime/startup.ts';
@@ -134,6 +135,7 @@ export async function recoverCluster(
 ): Promise<void> {
   validateConfig(conf);
   checkConfiguration(configuration);
+  const stores = checkedStores({ logs, stable, snaps });
   const hasState = await step('failed to check for existing state', () =>
     hasExistingState(logs, stable, snaps),
   );
@@ -142,8 +144,8 @@ export async function recoverCluster(
       'refused to recover cluster with no initial state, this is probably an operator error';
     throw new RaftError('ERR_RECOVER', text);
   }
-  const snapshot = await restoreNewest(fsm, snaps, conf);
-  const last = await replay(fsm, logs, snapshot);
-  await writeSnapshot(fsm, snaps, trans, configuration, last);
-  await dropLog(logs);
+  const snapshot = await restoreNewest(fsm, stores.snaps, conf);
+  const last = await replay(fsm, stores.logs, snapshot);
+  await writeSnapshot(fsm, stores.snaps, trans, configuration, last);
+  await dropLog(stores.logs);
 }

@@ -11,6 +11,7 @@ import { type Logger, silentLogger } from '../logger.ts';
 import type { ObservationData } from '../observation.ts';
 import { RaftState } from '../state.ts';
 import { supportsClose, supportsPreVote } from '../transport.ts';
+import { checkedStores } from './checked-stores.ts';
 import { Performer } from './effects.ts';
 import { Entries } from './entries.ts';
 import { FsmLoop } from './fsm-loop.ts';
@@ -118,7 +119,8 @@ export class NodeRunner {
   }
 
   /** Reads the stores, builds the node and starts its lanes. Go: `NewRaft`. */
-  static async start(parts: Parts, owner: () => unknown): Promise<NodeRunner> {
+  static async start(given: Parts, owner: () => unknown): Promise<NodeRunner> {
+    const parts = { ...given, ...checkedStores(given) };
     const { config, trans } = parts;
     const log = config.logger ?? silentLogger;
     const self = selfOf(config, trans);
@@ -129,7 +131,8 @@ export class NodeRunner {
     const restoreSnapshot = !config.noSnapshotRestoreOnStart;
     const telemetry = startTelemetry(parts);
     const told = { log, telemetry, clock: clockOf(config) };
-    const initial = await readInitialState({ ...parts, ...told, self, restoreSnapshot });
+    const stores = checkedStores(given, { clock: told.clock, limitMs: diskLimitMs(config) });
+    const initial = await readInitialState({ ...parts, ...stores, ...told, self, restoreSnapshot });
     const { latest, latestIndex } = initial.configurations;
     log.info(
       { index: latestIndex, servers: formatServers(latest.servers) },

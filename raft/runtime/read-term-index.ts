@@ -16,6 +16,10 @@ export async function readTermIndex(logs: LogStore, snapshotIndex: number): Prom
   const first = await logs.firstIndex();
   const last = await logs.lastIndex();
   if (last === 0) return new TermIndex();
+  if (first < 1 || first > last) {
+    const text = `the log goes from ${first} to ${last}, which no log can`;
+    throw new RaftError('ERR_STATE_DAMAGED', text);
+  }
   const read: ReadTerm = async (index) => {
     try {
       return (await logs.getLog(index)).term;

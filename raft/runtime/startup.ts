@@ -17,6 +17,7 @@ import {
   readUint64,
   type StableStore,
 } from '../stable.ts';
+import { checkedStores } from './checked-stores.ts';
 import { readTermIndex } from './read-term-index.ts';
 import { fieldsOf, restoreFsm } from './restore-fsm.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -25,6 +26,8 @@ import type { Telemetry } from './telemetry.ts';
 export interface Sources {
   readonly logs: LogStore;
   readonly stable: StableStore;
+  /** True when one store is both. */
+  readonly isOneStore?: boolean;
   readonly snaps: SnapshotStore;
   readonly fsm: FSM;
   readonly self: Self;
@@ -112,13 +115,12 @@ async function lastEntry(logs: LogStore, index: number): Promise<Log> {
  * does; a separate log store gets its last entry back, unless it takes no entry twice.
  */
 async function syncEverything(
-  { logs, stable }: Sources,
+  { logs, stable, isOneStore = Object.is(logs, stable) }: Sources,
   currentTerm: number,
   lastLog: Log | null,
 ): Promise<void> {
   await stable.setUint64(KEY_CURRENT_TERM, currentTerm);
-  const separate: unknown = logs;
-  if (lastLog !== null && separate !== stable && !isMonotonicStore(logs)) {
+  if (lastLog !== null && !isOneStore && !isMonotonicStore(logs)) {
     await logs.storeLogs([lastLog]);
   }
 }
@@ -242,10 +244,12 @@ async function isBeyondBootstrap(stable: StableStore, term: number): Promise<boo
 
 /** True when a node has ever run or been bootstrapped on these stores. Go: `HasExistingState`. */
 export async function hasExistingState(
-  logs: LogStore,
-  stable: StableStore,
-  snaps: SnapshotStore,
+  logStore: LogStore,
+  stableStore: StableStore,
+  snapshotStore: SnapshotStore,
 ): Promise<boolean> {
+  const given = { logs: logStore, stable: stableStore, snaps: snapshotStore };
+  const { logs, stable, snaps } = checkedStores(given);
   const within = async <T>(text: string, read: () => Promise<T> | T): Promise<T> => {
     try {
       return await read();
