@@ -6,9 +6,9 @@ import type { Counter, InstrumentOptions, Meter, MetricLabels, Recorder } from '
 const SCOPE = 'quorate';
 
 /**
- * The SDK that is installed at the moment. OpenTelemetry's API hands out meters that stay silent for
- * ever when no SDK is there yet, so it is looked at again, once a turn of the event loop: a look
- * for each value would cost more than the rest of measuring does.
+ * The SDK that is installed at the moment. OpenTelemetry's API hands out meters that stay silent
+ * for ever when no SDK is there yet, so it is looked at again, once a turn of the event loop: a
+ * look for each value would cost more than the rest of measuring does.
  */
 class InstalledSdk {
   #provider = metrics.getMeterProvider();

@@ -62,7 +62,7 @@ it('the snapshot store logs what it makes, reaps and cannot read', async () => {
   expect(log.shapesOf('CRC checksum failed')).toEqual(['error stored computed']);
 });
 
-it('the transport logs who connects, what it cannot read or answer, and that it closes', async () => {
+it('the transport logs who connects, what it cannot read or answer, and its end', async () => {
   const config = { maxPool: 1, timeout: 10_000, logger: log };
   const server = await newTCPTransportWithConfig('127.0.0.1:0', null, config);
   const serverAddr = (): never => {

@@ -56,7 +56,7 @@ export class ServerConnection implements StreamHandler {
   #slotBytes = 0;
   /** The type of the request whose struct is not complete yet. */
   #type: number | null = null;
-  /** Since when the type of the next request is waited for, or the rest of it when that is known. */
+  /** Since when the next request is waited for, or the rest of it when its type is known. */
   #waitingSinceMs: number;
   #snapshot: IncomingSnapshot | null = null;
   /** Set while a request waits for room at the consumer. */

@@ -117,7 +117,7 @@ describe('observers', () => {
     expect(states).toEqual([{ kind: 'RaftState', state: RaftState.Shutdown }]);
   });
 
-  it('one that blocks holds its node up until it is read, votes and leases too (S157)', async () => {
+  it('one that blocks holds its node up until it is read, its votes too (S157)', async () => {
     const { nodes, time, leader, others } = await cluster(3);
     const [held, other] = others;
     if (held === undefined || other === undefined) throw new Error('there are three nodes');
