@@ -136,9 +136,11 @@ export interface Transport {
     args: RequestVoteRequest,
   ): Promise<RequestVoteResponse>;
   /**
-   * Sends the request and exactly `args.size` bytes of `data` (§7). Go: `Transport.InstallSnapshot`.
+   * Sends the request and exactly `args.size` bytes of `data` (§7).
+   * Go: `Transport.InstallSnapshot`.
    *
-   * Rejects as {@link Transport.appendEntries} does, and when `data` is longer or shorter, or fails.
+   * Rejects as {@link Transport.appendEntries} does. When `data` is longer or shorter, or fails, the
+   * receiver's reader fails, and so does the call.
    */
   installSnapshot(
     id: ServerID,
