@@ -37,7 +37,8 @@ describe('the examples', () => {
   let directory = '';
   beforeAll(() => {
     expect(existsSync(join(ROOT, 'dist/index.js')), '`npm test` builds first').toBe(true);
-    directory = userDirectory(ROOT, Object.keys(JSON.parse(readText('package.json')).dependencies));
+    const { dependencies, devDependencies } = JSON.parse(readText('package.json'));
+    directory = userDirectory(ROOT, Object.keys({ ...dependencies, ...devDependencies }));
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 

@@ -45,7 +45,13 @@ export function storyOf(document: string, blocks: readonly CodeBlock[]): Example
 export function complaints(root: string, examples: readonly Example[]): string[] {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options: ours } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
-  const options = { ...ours, noUnusedLocals: false, moduleDetection: ts.ModuleDetectionKind.Force };
+  // Users are not bound by our taste, only by what is an error.
+  const options = {
+    ...ours,
+    noUnusedLocals: false,
+    noPropertyAccessFromIndexSignature: false,
+    moduleDetection: ts.ModuleDetectionKind.Force,
+  };
   const texts = new Map(examples.map(({ text }, i) => [join(root, `example-${i}.ts`), text]));
   const host = ts.createCompilerHost(options);
   const { fileExists, readFile } = host;
@@ -69,13 +75,13 @@ export function javascriptOf({ text }: Example): string {
   return ts.transpileModule(text, { compilerOptions: options }).outputText;
 }
 
-/** A new directory in which a user's program finds the package and what is installed with it. */
-export function userDirectory(root: string, dependencies: readonly string[]): string {
+/** A new directory in which a user's program finds the package, and other packages by name. */
+export function userDirectory(root: string, packages: readonly string[]): string {
   const directory = mkdtempSync(join(tmpdir(), 'quorate-examples-'));
   const modules = join(directory, 'node_modules');
   mkdirSync(modules);
   symlinkSync(root, join(modules, 'quorate'));
-  for (const name of dependencies) {
+  for (const name of packages) {
     mkdirSync(dirname(join(modules, name)), { recursive: true });
     symlinkSync(join(root, 'node_modules', name), join(modules, name));
   }
