@@ -3,6 +3,7 @@ import { systemClock } from '../internal/clock.ts';
 import { systemRandom } from '../internal/random.ts';
 import { type Config, clockOf, defaultConfig, randomOf, validateConfig } from './config.ts';
 import { RaftError } from './errors.ts';
+import { silentMeter } from './metrics.ts';
 
 function config(changes: Partial<Config> = {}): Config {
   return { ...defaultConfig(), localID: 'a', ...changes };
@@ -134,6 +135,16 @@ describe('validateConfig', () => {
 });
 
 describe('the ports of a config', () => {
+  it('include a meter that can make every instrument', () => {
+    const validate: (value: never) => void = validateConfig;
+    validateConfig(config({ meter: silentMeter }));
+    for (const meter of [null, 'otel', {}, { ...silentMeter, createGauge: 1 }]) {
+      expect(() => validate({ ...config(), meter } as never)).toThrow(
+        /meter must have createCounter/,
+      );
+    }
+  });
+
   it('are the machine’s unless they are given', () => {
     expect(clockOf(config())).toBe(systemClock);
     expect(randomOf(config())).toBe(systemRandom);

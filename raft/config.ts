@@ -7,7 +7,7 @@ import { RaftError } from './errors.ts';
 import type { LineOutput } from './line-logger.ts';
 import type { Logger } from './logger.ts';
 import { type ProtocolVersion, ProtocolVersionMax } from './messages.ts';
-import type { Meter } from './metrics.ts';
+import { isMeter, type Meter } from './metrics.ts';
 
 /**
  * Commands above this size slow replication down; advisory, never enforced. In bytes.
@@ -174,6 +174,9 @@ function checkTypes(config: Config): void {
   }
   if (typeof config.localID !== 'string') {
     refuse(`localID must be a string, got ${String(config.localID)}`);
+  }
+  if (config.meter !== undefined && !isMeter(config.meter)) {
+    refuse('meter must have createCounter, createGauge and createHistogram');
   }
 }
 

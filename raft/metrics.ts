@@ -42,6 +42,13 @@ export interface Meter {
   createHistogram(name: string, options?: InstrumentOptions): Recorder;
 }
 
+/** True for something with the three methods of a meter. */
+export function isMeter(value: unknown): value is Meter {
+  if (typeof value !== 'object' || value === null) return false;
+  const methods = ['createCounter', 'createGauge', 'createHistogram'];
+  return methods.every((method) => typeof Reflect.get(value, method) === 'function');
+}
+
 /** A part of a node that measures something itself; the node gives it its meter when it starts. */
 export interface WithMeter {
   /** Writes to `meter` from now on. */
