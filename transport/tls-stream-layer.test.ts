@@ -150,6 +150,23 @@ describe('members of one authority', () => {
     vi.restoreAllMocks();
   });
 
+  it('prove themselves at every connection: none is resumed', async () => {
+    const server = await newLayer();
+    const { ca, cert, key } = member;
+    const how = { host: '127.0.0.1', port: portOf(server), ca, cert, key };
+    let session: Buffer | null = null;
+    for (let i = 0; i < 2; i += 1) {
+      const socket: tls.TLSSocket = tls.connect(session === null ? how : { ...how, session });
+      const given = new Promise<Buffer>((resolve) => socket.once('session', resolve));
+      const connection = await server.accept();
+      socket.resume();
+      session = await given;
+      expect(socket.isSessionReused()).toBe(false);
+      connection.destroy();
+      socket.destroy();
+    }
+  });
+
   it('that carry the name of the cluster find each other under any address', async () => {
     const named = await ours.member({ names: ['server.raft.internal'] });
     const options = { serverName: 'server.raft.internal' };
