@@ -247,6 +247,11 @@ export class Cluster {
     return link;
   }
 
+  /** Every proxy. */
+  links(): LinkProxy[] {
+    return [...this.#links.values()];
+  }
+
   /** Both ways between a node and every other one. */
   linksOf(id: string): LinkProxy[] {
     const others = [...this.nodes.keys()].filter((other) => other !== id);

@@ -9,6 +9,12 @@ export type LinkState =
   /** Connections stay, and nothing crosses any more. */
   | 'stalled';
 
+/** One direction of one connection, from its first byte on. */
+export interface Recording {
+  readonly direction: 'requests' | 'replies';
+  readonly chunks: Uint8Array[];
+}
+
 function portOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(':') + 1));
 }
@@ -22,8 +28,9 @@ export class LinkProxy {
   readonly #sockets = new Set<Socket>();
   #state: LinkState = 'open';
   #delayMs = 0;
-  /** Bytes that have crossed, both ways. */
-  carriedBytes = 0;
+  #isRecording = false;
+  /** What was recorded. */
+  readonly recordings: Recording[] = [];
 
   private constructor(address: string, target: string) {
     this.address = address;
@@ -51,6 +58,11 @@ export class LinkProxy {
     }
   }
 
+  /** Keeps a copy of everything that crosses on connections from now on. */
+  record(): void {
+    this.#isRecording = true;
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -62,11 +74,18 @@ export class LinkProxy {
       return;
     }
     const to = connect({ host: '127.0.0.1', port: portOf(this.#target), noDelay: true });
-    this.#carry(from, to);
-    this.#carry(to, from);
+    this.#carry(from, to, this.#recorder('requests'));
+    this.#carry(to, from, this.#recorder('replies'));
   }
 
-  #carry(from: Socket, to: Socket): void {
+  #recorder(direction: Recording['direction']): (bytes: Uint8Array) => void {
+    if (!this.#isRecording) return () => {};
+    const recording: Recording = { direction, chunks: [] };
+    this.recordings.push(recording);
+    return (bytes) => recording.chunks.push(Buffer.from(bytes));
+  }
+
+  #carry(from: Socket, to: Socket, record: (bytes: Uint8Array) => void): void {
     this.#sockets.add(from);
     const over = () => {
       this.#sockets.delete(from);
@@ -74,7 +93,7 @@ export class LinkProxy {
     };
     from.on('error', over).on('close', over);
     from.on('data', (bytes) => {
-      this.carriedBytes += bytes.length;
+      record(bytes);
       const pass = () => {
         if (to.writable && !to.write(bytes)) {
           from.pause();
