@@ -7,6 +7,8 @@ export interface Requirement {
   readonly mark: string;
   /** What must hold, in a few words. */
   readonly text: string;
+  /** False for what is listed once a test holds it: Go's runs of whole systems. */
+  readonly isRequired: boolean;
 }
 
 /** A test that holds something, by its own word. */
@@ -26,14 +28,15 @@ interface Numbered {
 
 /** Everything that must hold: the rules, then Go's tests, then the threads. */
 export function readRequirements(): Requirement[] {
-  const lists: Record<'rules' | 'tests' | 'threads', Numbered[]> = JSON.parse(
+  const lists: Record<'rules' | 'tests' | 'systemTests' | 'threads', Numbered[]> = JSON.parse(
     readText('testing/surface/behaviour-rules.json'),
   );
-  const marked = (list: readonly Numbered[], prefix: string) =>
-    list.map(({ number, text }) => ({ mark: `${prefix}${number}`, text }));
+  const marked = (list: readonly Numbered[], prefix: string, isRequired = true) =>
+    list.map(({ number, text }) => ({ mark: `${prefix}${number}`, text, isRequired }));
   return [
     ...marked(lists.rules, 'S'),
     ...marked(lists.tests, 'test '),
+    ...marked(lists.systemTests, 'test ', false),
     ...marked(lists.threads, '#'),
   ];
 }
@@ -116,11 +119,13 @@ export function rowsOf(
   holders: readonly Holder[],
   reasons: ReadonlyMap<string, string>,
 ): Row[] {
-  return requirements.map((requirement) => ({
-    ...requirement,
-    holders: holders.filter(({ marks }) => marks.includes(requirement.mark)),
-    reason: reasons.get(requirement.mark),
-  }));
+  return requirements
+    .map((requirement) => ({
+      ...requirement,
+      holders: holders.filter(({ marks }) => marks.includes(requirement.mark)),
+      reason: reasons.get(requirement.mark),
+    }))
+    .filter((row) => row.isRequired || row.holders.length > 0);
 }
 
 /** Numbers in titles and reasons that stand for nothing. */
