@@ -45,7 +45,7 @@ export interface TLSOptions extends TLSCredentials {
    */
   readonly serverName?: string;
   /** The oldest version that is spoken. Default `TLSv1.3`. */
-  readonly minVersion?: MinVersion;
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
   /** Limit for a handshake, in milliseconds, more than 0. Default 10,000. */
   readonly handshakeTimeout?: number;
   /** Has a line for every peer that is refused. Default: hclog's lines on the console. */
