@@ -205,7 +205,10 @@ export {
  * @param stable where term and vote live; may be the same object as `logs`
  * @param snaps where snapshots live
  * @param trans how this node talks to others; closed by `shutdown()`
- * @returns the node; rejects with a `RaftError` that says what is wrong with config or stores
+ * @returns the node; rejects with a `RaftError` that says what is wrong: `ERR_INVALID_CONFIG`;
+ *   `ERR_STARTUP`, `ERR_STORE_READ` or what the store threw for one that cannot be read;
+ *   `ERR_STORE_ANSWER` for one that answers nonsense; `ERR_STORE_TIMEOUT` for one that does not
+ *   answer within `diskTimeout`; `ERR_STATE_DAMAGED` for state that contradicts itself
  */
 export async function newRaft(
   conf: Config,

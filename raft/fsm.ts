@@ -1,4 +1,6 @@
+import { describe } from './arguments.ts';
 import type { Configuration } from './configuration.ts';
+import { RaftError } from './errors.ts';
 import type { Log, MaybePromise } from './log.ts';
 import type { SnapshotSink } from './snapshot.ts';
 
@@ -71,4 +73,12 @@ export function isBatchingFSM(fsm: FSM): fsm is BatchingFSM {
 /** True when `fsm` wants to know configurations. */
 export function isConfigurationStore(fsm: FSM): fsm is ConfigurationStore {
   return 'storeConfiguration' in fsm && typeof fsm.storeConfiguration === 'function';
+}
+
+/** What a state machine gave for a snapshot; throws `ERR_FSM_ANSWER` when it is none. */
+export function checkSnapshot(answer: unknown): FSMSnapshot {
+  const { persist, release }: Partial<FSMSnapshot> = Object(answer);
+  if (typeof persist === 'function' && typeof release === 'function') return answer as FSMSnapshot;
+  const text = 'expected snapshot() of the FSM to give persist() and release(), got';
+  throw new RaftError('ERR_FSM_ANSWER', `${text} ${describe(answer)}`);
 }

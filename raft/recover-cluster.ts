@@ -1,7 +1,7 @@
 import { type Config, clockOf, validateConfig } from './config.ts';
 import { type Configuration, checkConfiguration } from './configuration.ts';
 import { asError, RaftError } from './errors.ts';
-import type { FSM } from './fsm.ts';
+import { checkSnapshot, type FSM } from './fsm.ts';
 import { type Log, type LogStore, LogType } from './log.ts';
 import { silentLogger } from './logger.ts';
 import { hasExistingState } from './recover.ts';
@@ -81,7 +81,9 @@ async function writeSnapshot(
   configuration: Configuration,
   { index, term }: Position,
 ): Promise<void> {
-  const snapshot = await step('failed to snapshot FSM', () => fsm.snapshot());
+  const snapshot = await step('failed to snapshot FSM', async () =>
+    checkSnapshot(await fsm.snapshot()),
+  );
   try {
     const sink = await step('failed to create snapshot', () =>
       snaps.create(SnapshotVersionMax, index, term, configuration, 1, trans),

@@ -2,9 +2,16 @@ import { assert } from '../../internal/assert.ts';
 import type { Clock } from '../../internal/clock.ts';
 import { isPromiseLike } from '../../internal/deferred.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
+import { describe } from '../arguments.ts';
 import { decodeConfiguration } from '../configuration-codec.ts';
 import { asError, ErrNothingNewToSnapshot, ErrRaftShutdown, RaftError } from '../errors.ts';
-import { type FSM, type FSMSnapshot, isBatchingFSM, isConfigurationStore } from '../fsm.ts';
+import {
+  checkSnapshot,
+  type FSM,
+  type FSMSnapshot,
+  isBatchingFSM,
+  isConfigurationStore,
+} from '../fsm.ts';
 import { type Log, LogType } from '../log.ts';
 import type { Logger } from '../logger.ts';
 import type { OpenSnapshot } from '../snapshot.ts';
@@ -135,7 +142,7 @@ export class FsmLoop {
       const [index, term] = [this.#lastIndex, this.#lastTerm];
       const startMs = this.#telemetry.nowMs();
       try {
-        const snapshot = await this.#o.fsm.snapshot();
+        const snapshot = checkSnapshot(await this.#o.fsm.snapshot());
         this.#telemetry.took('raft.fsm.snapshot', startMs);
         return { index, term, snapshot };
       } catch (error) {
@@ -250,10 +257,11 @@ export class FsmLoop {
     wanted: readonly Log[],
     results: readonly unknown[],
   ): undefined {
-    if (results.length !== wanted.length) {
+    const count = Array.isArray(results) ? results.length : describe(results);
+    if (count !== wanted.length) {
       throw new RaftError(
         'ERR_FSM_RESPONSES',
-        `invalid number of responses: expected ${wanted.length}, got ${results.length}`,
+        `invalid number of responses: expected ${wanted.length}, got ${count}`,
       );
     }
     let next = 0;

@@ -1,0 +1,400 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { utf8 } from '../../internal/bytes.ts';
+import { InmemSnapshotStore } from '../../snapshot/inmem-snapshot-store.ts';
+import { InmemStore } from '../../store/inmem-store.ts';
+import { led } from '../../testing/behaviour-fixture.ts';
+import { ListFSM, TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
+import { Configuration } from '../configuration.ts';
+import { ErrRaftShutdown, RaftError } from '../errors.ts';
+import type { FSM } from '../fsm.ts';
+import { bootstrapCluster } from '../recover.ts';
+import { RaftState } from '../state.ts';
+
+const DISK_TIMEOUT_MS = 300;
+
+const unhandled: unknown[] = [];
+const note = (reason: unknown): void => {
+  unhandled.push(reason);
+};
+beforeAll(() => void process.on('unhandledRejection', note));
+afterAll(() => {
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+});
+
+type Fault = () => unknown;
+
+const failures = {
+  throws: () => {
+    throw new Error('on purpose');
+  },
+  rejects: () => Promise.reject(new Error('on purpose')),
+} satisfies Readonly<Record<string, Fault>>;
+const silence = { 'never answers': () => new Promise(() => {}) } satisfies Record<string, Fault>;
+const garbage: Readonly<Record<string, Fault>> = {
+  'answers undefined': () => undefined,
+  'answers text': () => 'garbage',
+  'answers NaN': () => Number.NaN,
+  'answers -5': () => -5,
+  'answers 2^60': () => 2 ** 60,
+  'answers 1.5': () => 1.5,
+  'answers an object': () => ({}),
+  'answers a list': () => [1, 2, 3],
+  'answers later, and undefined': async () => undefined,
+};
+
+/** A store of which one method does something else, once it is told to. */
+class Spoilt<T extends object> {
+  readonly store: T;
+  #method = '';
+  #fault: Fault = () => undefined;
+
+  constructor(inner: T) {
+    const call = (method: string, value: (...args: unknown[]) => unknown, args: unknown[]) =>
+      method === this.#method ? this.#fault() : Reflect.apply(value, inner, args);
+    this.store = new Proxy(inner, {
+      get: (target, key) => {
+        const value: unknown = Reflect.get(target, key);
+        if (typeof value !== 'function' || typeof key === 'symbol') return value;
+        return (...args: unknown[]) =>
+          call(key, (...all) => Reflect.apply(value, inner, all), args);
+      },
+    });
+  }
+
+  spoil(method: string, fault: Fault): void {
+    this.#method = method;
+    this.#fault = fault;
+  }
+
+  mend(): void {
+    this.#method = '';
+  }
+}
+
+interface Subject {
+  readonly cluster: TestCluster;
+  readonly node: TestNode;
+  readonly store: Spoilt<InmemStore>;
+  readonly snaps: Spoilt<InmemSnapshotStore>;
+}
+
+/** A cluster of one node that has applied three commands. */
+async function alone(): Promise<Subject> {
+  const store = new Spoilt(new InmemStore());
+  const snaps = new Spoilt(new InmemSnapshotStore());
+  const cluster = new TestCluster();
+  const config = { diskTimeout: DISK_TIMEOUT_MS, trailingLogs: 1 };
+  const node = cluster.add({ store: store.store, snaps: snaps.store, config });
+  const { id, address, transport } = node;
+  const servers = new Configuration([{ suffrage: 0, id, address }]);
+  await bootstrapCluster(node.config, node.store, node.store, node.snaps, transport, servers);
+  await node.start();
+  await cluster.leader();
+  for (const command of ['a', 'b', 'c']) await cluster.time.result(node.raft.apply(utf8(command)));
+  return { cluster, node, store, snaps };
+}
+
+/** Ends a node; that a write never ends may be why it cannot end well. */
+async function end({ cluster, node }: Subject): Promise<void> {
+  await cluster.time.error(node.raft.shutdown(), 30_000);
+}
+
+/** Starts a node on what the one before has left behind, on stores that are sound again. */
+async function revive({ cluster, node, store, snaps }: Subject): Promise<void> {
+  store.mend();
+  snaps.mend();
+  node.renew();
+  await node.start();
+  await cluster.leader();
+  await cluster.time.result(node.raft.barrier());
+}
+
+function pairs<T>(methods: readonly T[], ...kinds: Readonly<Record<string, Fault>>[]) {
+  return methods.flatMap((method) =>
+    kinds.flatMap((kind) =>
+      Object.entries(kind).map(([name, fault]) => [method, name, fault] as const),
+    ),
+  );
+}
+
+/** Stops a node, and starts it again on a store that is spoilt by then. */
+async function startSpoilt(subject: Subject, method: string, fault: Fault): Promise<unknown> {
+  const { cluster, node, store, snaps } = subject;
+  await cluster.time.result(node.stop());
+  node.renew();
+  const spoilt = method in store.store ? store : snaps;
+  spoilt.spoil(method, fault);
+  const started = node.start().then(
+    () => 'started',
+    (thrown: unknown) => thrown,
+  );
+  return cluster.time.result(started, 60_000);
+}
+
+describe('a node that starts on a store', () => {
+  const reads = ['firstIndex', 'lastIndex', 'getLog', 'getLogRange', 'get', 'getUint64', 'list'];
+
+  it.each(pairs(reads, failures))(
+    'whose %s %s says so (S11, S16)',
+    async (method, _name, fault) => {
+      const subject = await alone();
+      const thrown = await startSpoilt(subject, method, fault);
+      expect(thrown).toBeInstanceOf(Error);
+      expect(thrown).toHaveProperty('message', expect.stringContaining('on purpose'));
+      await revive(subject);
+      expect(subject.node.applied).toEqual(['a', 'b', 'c']);
+      await subject.cluster.close();
+    },
+  );
+
+  it.each(pairs([...reads, 'setUint64'], silence))(
+    'whose %s %s gives it up in time',
+    async (method, _name, fault) => {
+      const subject = await alone();
+      const thrown = await startSpoilt(subject, method, fault);
+      const text = `has not been answered for ${DISK_TIMEOUT_MS} ms`;
+      expect(thrown).toHaveProperty('message', expect.stringContaining(text));
+      await revive(subject);
+      expect(subject.node.applied).toEqual(['a', 'b', 'c']);
+      await subject.cluster.close();
+    },
+  );
+
+  it.each(pairs(reads.slice(0, 4), garbage))(
+    'whose %s %s says what was expected, instead of forgetting its log',
+    async (method, _name, fault) => {
+      const subject = await alone();
+      const thrown = await startSpoilt(subject, method, fault);
+      expect(thrown).toBeInstanceOf(RaftError);
+      const text = new RegExp(`expected ${method}\\(.*\\) of the store to give .*, got `);
+      expect(thrown).toHaveProperty('message', expect.stringMatching(text));
+      await revive(subject);
+      expect(subject.node.applied).toEqual(['a', 'b', 'c']);
+      await subject.cluster.close();
+    },
+  );
+
+  it.each([
+    ['get', 7],
+    ['getUint64', 'text'],
+    ['getUint64', -1],
+    ['list', [{ id: 'x' }]],
+    ['list', null],
+  ])(
+    'whose %s answers %o says what was expected, instead of voting twice',
+    async (method, answer) => {
+      const subject = await alone();
+      const thrown = await startSpoilt(subject, method, () => answer);
+      expect(thrown).toMatchObject({ code: 'ERR_STORE_ANSWER' });
+      await revive(subject);
+      expect(subject.node.applied).toEqual(['a', 'b', 'c']);
+      await subject.cluster.close();
+    },
+  );
+
+  it('whose first index lies behind its last says so', async () => {
+    const subject = await alone();
+    const thrown = await startSpoilt(subject, 'firstIndex', () => 1000);
+    expect(thrown).toMatchObject({ code: 'ERR_STATE_DAMAGED' });
+    expect(thrown).toHaveProperty('message', expect.stringContaining('goes from 1000 to 5'));
+    await subject.cluster.close();
+  });
+});
+
+describe('a node that runs on a store', () => {
+  it.each(pairs(['storeLogs'], failures, silence))(
+    'whose %s %s stops, and keeps what it acknowledged (S73)',
+    async (method, name, fault) => {
+      const subject = await alone();
+      const { cluster, node, store } = subject;
+      store.spoil(method, fault);
+      const lost = node.raft.apply(utf8('lost'));
+      expect(await cluster.time.error(lost)).toBeInstanceOf(RaftError);
+      expect(lost.outcome()).toBe('unknown');
+      expect(node.raft.state()).toBe(RaftState.Shutdown);
+      const code = name === 'never answers' ? 'ERR_STORE_TIMEOUT' : 'ERR_STORE_FAILED';
+      expect(node.raft.fatal).toMatchObject({ code });
+      const late = node.raft.apply(utf8('late'));
+      expect(await cluster.time.error(late)).toBe(ErrRaftShutdown);
+      expect(late.outcome()).toBe('not-applied');
+      await end(subject);
+      await revive(subject);
+      expect(node.applied).toEqual(['a', 'b', 'c']);
+      await cluster.close();
+    },
+  );
+
+  it.each(pairs(['firstIndex', 'deleteRange'], failures, silence))(
+    'whose %s %s while it compacts stops, and keeps what it acknowledged (S148)',
+    async (method, _name, fault) => {
+      const subject = await alone();
+      const { cluster, node, store } = subject;
+      store.spoil(method, fault);
+      await cluster.time.error(node.raft.snapshot());
+      await cluster.time.until(() => node.raft.fatal !== null, 'the node has stopped');
+      expect(node.raft.fatal?.message).toMatch(/^compactLog (failed: |has not been answered)/);
+      await end(subject);
+      await revive(subject);
+      expect(node.applied).toEqual(['a', 'b', 'c']);
+      await cluster.close();
+    },
+  );
+
+  it.each(pairs(['create'], failures, garbage))(
+    'for snapshots whose %s %s fails the snapshot only (S145)',
+    async (method, _name, fault) => {
+      const subject = await alone();
+      const { cluster, node, snaps } = subject;
+      snaps.spoil(method, fault);
+      const error = await cluster.time.error(node.raft.snapshot());
+      expect(error?.message).toMatch(
+        /^failed to create snapshot: (on purpose|expected create\(\))/,
+      );
+      snaps.mend();
+      expect(await cluster.time.error(node.raft.snapshot())).toBeNull();
+      expect(await cluster.time.error(node.raft.apply(utf8('d')))).toBeNull();
+      await cluster.close();
+    },
+  );
+
+  it.each(pairs(['open'], failures, garbage))(
+    'for snapshots whose %s %s says so to whoever opens one (S150)',
+    async (method, _name, fault) => {
+      const { cluster, node, snaps } = await alone();
+      const future = node.raft.snapshot();
+      expect(await cluster.time.error(future)).toBeNull();
+      snaps.spoil(method, fault);
+      await expect(cluster.time.result(future.open())).rejects.toThrow(
+        /on purpose|expected open\(.*\) of the store to give a snapshot and its reader, got/,
+      );
+      await cluster.close();
+    },
+  );
+});
+
+/** A state machine that is sound but for what is given. */
+function withFault(fault: Readonly<Record<string, unknown>>): FSM {
+  return Object.assign(new ListFSM(), fault);
+}
+
+describe('a state machine', () => {
+  const one = async (fsm: FSM) => {
+    const { nodes, time, leader, raft } = await led(1, { fsm });
+    return { cluster: nodes, time, node: leader, raft };
+  };
+
+  it.each([
+    ['throws', 'apply', failures.throws, 'on purpose'],
+    ['rejects', 'apply', failures.rejects, 'on purpose'],
+    ['throws for a batch', 'applyBatch', failures.throws, 'on purpose'],
+    ['rejects for a batch', 'applyBatch', failures.rejects, 'on purpose'],
+    ['gives too few results', 'applyBatch', () => [], 'invalid number of responses: expected'],
+    ['gives too many', 'applyBatch', () => [1, 2, 3, 4], 'invalid number of responses: expected'],
+    ['gives no list of results', 'applyBatch', () => 7, 'invalid number of responses: expected'],
+    ['gives no results', 'applyBatch', () => undefined, 'invalid number of responses: expected'],
+    ['gives none later', 'applyBatch', async () => null, 'invalid number of responses: expected'],
+  ])(
+    'that %s stops its node, and no future hangs (S137, S138)',
+    async (_name, method, fault, text) => {
+      const armed = { isOn: false };
+      const sound = (logs: readonly unknown[]) => logs.map(() => undefined);
+      const spoilt = (arg: readonly unknown[]) => {
+        if (armed.isOn) return fault?.();
+        return method === 'applyBatch' ? sound(arg) : undefined;
+      };
+      const { cluster, time, node, raft } = await one(withFault({ [method]: spoilt }));
+      await time.result(raft.apply(utf8('kept')));
+      armed.isOn = true;
+      const futures = ['x', 'y', 'z'].map((command) => raft.apply(utf8(command)));
+      for (const future of futures) {
+        expect(await time.error(future)).toBeInstanceOf(Error);
+        expect(future.outcome()).toBe('unknown');
+      }
+      expect(raft.fatal?.message).toContain(text);
+      expect(raft.state()).toBe(RaftState.Shutdown);
+      expect(await time.error(raft.apply(utf8('late')))).toBe(ErrRaftShutdown);
+      await time.result(node.stop());
+      node.renew();
+      await node.start();
+      await cluster.leader();
+      await time.result(node.raft.barrier());
+      expect(node.applied.slice(0, 2)).toEqual(['kept', 'x']);
+      await cluster.close();
+    },
+  );
+
+  it.each(Object.entries(failures))(
+    'whose storeConfiguration %s stops its node (S136)',
+    async (_name, fault) => {
+      const nodes = new TestCluster();
+      await nodes.start(1, () => ({ fsm: withFault({ storeConfiguration: fault }) }));
+      const [node] = nodes.nodes;
+      await nodes.time.until(() => node?.raft.fatal !== null, 'the node has stopped');
+      expect(node?.raft.fatal?.message).toContain('on purpose');
+      await nodes.close();
+    },
+  );
+
+  it.each([...Object.entries(failures), ...Object.entries(garbage)])(
+    'whose snapshot %s fails the snapshot only (S145)',
+    async (_name, fault) => {
+      const { cluster, time, raft } = await one(withFault({ snapshot: fault }));
+      await time.result(raft.apply(utf8('x')));
+      const error = await time.error(raft.snapshot());
+      expect(error?.message).toMatch(
+        /^failed to start snapshot: (on purpose|expected snapshot\(\) of the FSM to give .*, got)/,
+      );
+      expect(await time.error(raft.apply(utf8('y')))).toBeNull();
+      await cluster.close();
+    },
+  );
+
+  it.each(Object.entries(failures))(
+    'whose snapshot cannot be persisted because that %s fails it only (S145)',
+    async (_name, fault) => {
+      let released = 0;
+      const release = () => {
+        released += 1;
+      };
+      const snapshot = () => ({ persist: fault, release });
+      const { cluster, time, raft } = await one(withFault({ snapshot }));
+      await time.result(raft.apply(utf8('x')));
+      const error = await time.error(raft.snapshot());
+      expect(error?.message).toBe('failed to persist snapshot: on purpose');
+      expect(released).toBe(1);
+      expect(await time.error(raft.apply(utf8('y')))).toBeNull();
+      await cluster.close();
+    },
+  );
+
+  it.each(Object.entries(failures))(
+    'whose restore %s keeps its node from starting (S141)',
+    async (_name, fault) => {
+      const { cluster, time, node, raft } = await one(new ListFSM());
+      await time.result(raft.apply(utf8('x')));
+      await time.result(raft.snapshot());
+      await time.result(node.stop());
+      node.renew(withFault({ restore: fault }));
+      await expect(time.result(node.start())).rejects.toMatchObject({
+        code: 'ERR_STARTUP',
+        message: 'failed to load any existing snapshots',
+      });
+      expect(node.lines).toContain('error: failed to restore snapshot');
+      node.renew();
+      await node.start();
+      expect(node.applied).toEqual(['x']);
+      await cluster.close();
+    },
+  );
+
+  it('that never answers is named when the node is shut down (S143, S161)', async () => {
+    const { time, raft } = await one(withFault({ apply: silence['never answers'] }));
+    const future = raft.apply(utf8('x'));
+    await time.pass(100);
+    const shutdown = raft.shutdown();
+    expect((await time.error(shutdown))?.message).toMatch(/FSM|state machine|apply/i);
+    expect(await time.error(future)).toBe(ErrRaftShutdown);
+    expect(future.outcome()).toBe('unknown');
+  });
+});
