@@ -139,8 +139,8 @@ export interface Transport {
    * Sends the request and exactly `args.size` bytes of `data` (§7).
    * Go: `Transport.InstallSnapshot`.
    *
-   * Rejects as {@link Transport.appendEntries} does. When `data` is longer or shorter, or fails, the
-   * receiver's reader fails, and so does the call.
+   * Rejects as {@link Transport.appendEntries} does. When `data` is longer or shorter, or fails,
+   * the receiver's reader fails, and so does the call.
    */
   installSnapshot(
     id: ServerID,
