@@ -11,7 +11,8 @@ describe('backoffMs', () => {
     [10, 12, 12, 10_240],
     [10, 1000, 12, 10_240],
     [10, 0, 12, 10],
-  ])('waits from %i ms, in round %i of %i: %i ms (test 151, S198)', (base, round, limit, expected) => {
+  ])('waits from %i ms, in round %i of %i: %i ms (test 151, S198)', (...row) => {
+    const [base, round, limit, expected] = row;
     expect(backoffMs(base, round, limit)).toBe(expected);
   });
 });

@@ -36,7 +36,7 @@ export interface StableWrite {
 
 /** Optional ability: writes several keys in one atomic, durable write. Beyond Go. */
 export interface AtomicStableStore extends StableStore {
-  /** Performs all writes or, when it throws or rejects, none, also when the power goes meanwhile. */
+  /** Performs all writes, or none: also when it throws or rejects, or when the power goes. */
   setMany(writes: readonly StableWrite[]): MaybePromise<void>;
 }
 

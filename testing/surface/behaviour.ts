@@ -180,7 +180,8 @@ export function behaviourPage(rows: readonly Row[]): string {
     const lines = rows
       .filter(({ mark }) => mark.startsWith(prefix))
       .map((row) => `| ${row.mark} | ${cell(row.text)} | ${heldBy(row)} |`);
-    return `## ${title}\n\n| | what must hold | held by |\n| --- | --- | --- |\n${lines.join('\n')}\n`;
+    const head = '| | what must hold | held by |\n| --- | --- | --- |';
+    return `## ${title}\n\n${head}\n${lines.join('\n')}\n`;
   });
   return HEAD + tables.join('\n');
 }
