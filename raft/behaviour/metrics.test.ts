@@ -3,6 +3,7 @@ import { utf8 } from '../../internal/bytes.ts';
 import { type Measurement, RecordingMeter } from '../../testing/metrics-fixture.ts';
 import { HookedStore, ListFSM, TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
 import type { Config } from '../config.ts';
+import type { Meter, WithMeter } from '../metrics.ts';
 
 let nodes: TestCluster;
 
@@ -234,4 +235,35 @@ it('says how busy its lanes are, a hung disk included (S197)', async () => {
   }
   const idle = meterOf(leader).values('raft.thread.main.saturation');
   for (const share of idle) expect(share).toBe(0);
+});
+
+it('has its stores measure too, though it looks at what they answer', async () => {
+  class MeasuringStore extends HookedStore implements WithMeter {
+    readonly meters: Meter[] = [];
+    useMeter(meter: Meter): void {
+      this.meters.push(meter);
+    }
+  }
+  const store = new MeasuringStore();
+  const meter = new RecordingMeter();
+  nodes = new TestCluster();
+  await nodes.start(1, () => ({ config: { meter }, store }));
+  expect(store.meters).toHaveLength(1);
+  store.meters[0]?.createCounter('of the store').add(3);
+  expect(meter.values('of the store')).toEqual([3]);
+});
+
+it.each(['a value', 'an instrument'])('goes on when its meter throws for %s', async (what) => {
+  const fault = (): never => {
+    throw new Error('the meter is broken');
+  };
+  const create = what === 'a value' ? () => ({ add: fault, record: fault }) : fault;
+  const meter = { createCounter: create, createGauge: create, createHistogram: create };
+  nodes = new TestCluster();
+  await nodes.start(3, () => ({ config: { meter }, store: new HookedStore() }));
+  const { raft } = await nodes.leader();
+  await nodes.time.result(raft.apply(utf8('x')));
+  await nodes.time.pass(11_000);
+  expect(await nodes.time.error(raft.apply(utf8('y')))).toBeNull();
+  await nodes.agree(2);
 });

@@ -129,7 +129,7 @@ export class NodeRunner {
       log.warn({}, 'pre-vote is disabled because it is not supported by the Transport');
     }
     const restoreSnapshot = !config.noSnapshotRestoreOnStart;
-    const telemetry = startTelemetry(parts);
+    const telemetry = startTelemetry(given);
     const told = { log, telemetry, clock: clockOf(config) };
     const stores = checkedStores(given, { clock: told.clock, limitMs: diskLimitMs(config) });
     const initial = await readInitialState({ ...parts, ...stores, ...told, self, restoreSnapshot });

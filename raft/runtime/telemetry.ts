@@ -16,6 +16,7 @@ import {
   silentMeter,
   supportsMeter,
 } from '../metrics.ts';
+import { harmlessMeter } from './harmless-meter.ts';
 import { SATURATION_INTERVAL_MS, Saturation } from './saturation.ts';
 import type { Parts } from './self.ts';
 
@@ -189,7 +190,7 @@ export class Telemetry {
 
 /** The telemetry of a node, whose parts get its meter too when they measure something. */
 export function startTelemetry({ config, logs, stable, trans }: Parts): Telemetry {
-  const meter = config.meter ?? silentMeter;
+  const meter = harmlessMeter(config.meter ?? silentMeter);
   const clock = clockOf(config);
   for (const part of new Set<unknown>([logs, stable, trans])) {
     if (supportsMeter(part)) part.useMeter(meter);
