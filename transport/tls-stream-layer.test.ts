@@ -289,6 +289,17 @@ describe('a server is not believed', () => {
   });
 });
 
+it('believes no stranger where the environment tells Node to believe everybody', async () => {
+  const server = await newLayer(await theirs.member());
+  const caller = await newLayer();
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  try {
+    await expect(caller.dial(server.addr(), 5000)).rejects.toThrow(/certificate/);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
+
 describe('credentials', () => {
   it('can be replaced while connections stand', async () => {
     const [a, b] = [await newLayer(), await newLayer()];

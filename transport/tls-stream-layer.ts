@@ -187,6 +187,8 @@ export class TLSStreamLayer implements StreamLayer {
       checkServerIdentity: (_host: string, certificate: tls.PeerCertificate) =>
         tls.checkServerIdentity(name, certificate),
       secureContext: this.#context,
+      // Unless it is said here, NODE_TLS_REJECT_UNAUTHORIZED=0 has every server believed.
+      rejectUnauthorized: true,
       ALPNProtocols: [ALPN_PROTOCOL],
     };
     const socket = tls.connect(options);
