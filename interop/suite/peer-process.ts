@@ -26,6 +26,7 @@ export interface Line {
   readonly event?: unknown;
   readonly state?: unknown;
   readonly response?: unknown;
+  readonly value?: unknown;
 }
 
 interface Waiting {
