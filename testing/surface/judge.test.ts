@@ -5,7 +5,7 @@ import { afterAll, expect, it } from 'vitest';
 import { ROOT } from '../tidy/source-tree.ts';
 import { givenParameters, gottenResults, parseFunction } from './go-signature.ts';
 import { judge } from './judge.ts';
-import { viewPackage } from './package-view.ts';
+import { type PackageView, viewPackage } from './package-view.ts';
 import type { Surface } from './surface-list.ts';
 
 const folders: string[] = [];
@@ -69,8 +69,8 @@ export const State = { Up: 1 };
 export class Node {}
 `;
 
-/** What is said of the package when it is as above, but for one replacement. */
-async function judged(text: string, replacement: string): Promise<string[]> {
+/** The package as above, but for one replacement. */
+function viewSmall(text: string, replacement: string): Promise<PackageView> {
   const root = mkdtempSync(join(tmpdir(), 'quorate-surface-'));
   folders.push(root);
   const file = (source: string) => source.replace(text, replacement);
@@ -81,7 +81,7 @@ async function judged(text: string, replacement: string): Promise<string[]> {
   writeFileSync(join(root, 'index.js'), file(program));
   mkdirSync(join(root, 'node_modules'));
   symlinkSync(join(ROOT, 'node_modules/@types'), join(root, 'node_modules/@types'));
-  return judge(surface, await viewPackage(root));
+  return viewPackage(root);
 }
 
 it.each([
@@ -100,19 +100,19 @@ it.each([
   ['a member of a constant', 'readonly Up', 'readonly Down', ['State has no Up']],
   ['the text of an error', "'it is gone'", "'is gone'", ['says "is gone"']],
 ])('tells when %s is not as listed', async (_what, text, replacement, complaints) => {
-  const found = await judged(text, replacement);
+  const found = judge(surface, await viewSmall(text, replacement));
   expect(found).toEqual(complaints.map((part) => expect.stringContaining(part)));
 });
 
 it('does not let an entry leave the rules in silence', async () => {
-  const view = await viewPackage(ROOT);
+  const view = await viewSmall('declare function newNode', 'declare function newNod');
   const [item] = surface.functions;
   if (item === undefined) expect.fail();
   const only = { ...surface, errors: [], constants: [], types: [] };
-  const entry = { ...item, from: 'quorate', arguments: 3 };
+  const entry = { ...item, arguments: 3 };
   expect(judge({ ...only, functions: [entry] }, view)).toEqual([
     'NewNode: leaves the rules and says no difference',
-    'NewNode: quorate exports no newNode',
+    'NewNode: small exports no newNode',
   ]);
 });
 

@@ -12,8 +12,8 @@ The rules that need no line of their own:
 - An error result is thrown or rejected. What reads or writes gives a promise.
 - Several results are one object with names, or a pair. What Go fills in through a pointer is the
   result; a \`*testing.T\` is dropped.
-- \`time.Duration\` is milliseconds, \`uint64\` a safe integer, \`[]byte\` a \`Uint8Array\`, a channel
-  a \`Channel\`, a reader an \`AsyncIterable\` of bytes, \`hclog.Logger\` a \`Logger\`.
+- \`time.Duration\` is milliseconds, \`uint64\` a safe integer, \`[]byte\` a \`Uint8Array\`, a
+  channel a \`Channel\`, a reader an \`AsyncIterable\` of bytes, \`hclog.Logger\` a \`Logger\`.
 - Optional arguments may follow Go's.
 
 `;
