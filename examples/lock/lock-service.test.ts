@@ -116,6 +116,7 @@ describe('a new leader', () => {
   it('honours what the one before granted, and ends it no sooner than promised', async () => {
     await using locks = await Locks.start();
     const old = await locks.leader();
+    await locks.clock.sleep(5000);
     const token = tokenOf(await old.service.acquire('l', 'a', 1000));
     const grantedMs = locks.clock.monotonicMs();
     locks.cluster.disconnect(old.raft.leader());

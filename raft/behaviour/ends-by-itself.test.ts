@@ -75,7 +75,7 @@ process.on('exit', () => {
 });
 `;
 
-it('leaves no handle, timer or promise after shutdown: its process ends by itself (S161)', async () => {
+it('leaves no handle, timer or promise after shutdown, so its process ends (S161)', async () => {
   expect(existsSync('dist/index.js'), '`npm test` builds first').toBe(true);
   const args = ['--input-type=module', '--eval', PROGRAM];
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: LIMIT_MS });
