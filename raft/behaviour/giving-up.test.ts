@@ -163,4 +163,25 @@ describe('whoever gives up', () => {
     expect([isClosed, leader.applied, await leader.snaps.list()]).toEqual([true, ['x'], []]);
     await nodes.close();
   });
+
+  it('ends a restore also while its entry waits for a quorum', async () => {
+    const { raft, time, nodes, leader } = await led(3);
+    const { fsm } = leader;
+    const restoring = fsm.restore.bind(fsm);
+    fsm.restore = (reader) => {
+      nodes.isolate(leader);
+      return restoring(reader);
+    };
+    const last = raft.lastIndex();
+    const caller = new AbortController();
+    const bytes = (async function* () {
+      yield utf8('[]');
+    })();
+    const restore = raft.restore(meta, bytes, { signal: caller.signal });
+    await time.until(() => raft.lastIndex() === last + 2, 'the entry behind it is there');
+    caller.abort();
+    expect(await time.error(restore)).toEqual(aborted);
+    expect(leader.isLeader).toBe(true);
+    await nodes.close();
+  });
 });

@@ -149,7 +149,11 @@ export class Requests {
       runner.main.flush();
       const ticket = runner.restores.open(reader, future, timeoutMs);
       runner.post({ kind: 'restore', meta, ticket });
-      giveUpOn(signal, future, (error) => runner.ledger.fail(ticket, error));
+      giveUpOn(signal, future, (error) => {
+        runner.ledger.fail(ticket, error);
+        // Once it waits for its entry nobody stands behind the ticket any more.
+        future.lost(error);
+      });
     }
     return new WithoutResponse(future);
   }
