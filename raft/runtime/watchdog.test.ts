@@ -64,13 +64,24 @@ describe('what is watched', () => {
     expect(expired).toEqual([]);
   });
 
+  it('is not held to a standstill that was over when its time would have been', async () => {
+    const { time, dog, expired } = setUp();
+    const watched = dog.begin('write');
+    time.scheduler.schedule(40, () => time.clock.pause());
+    time.scheduler.schedule(LIMIT_MS - 10, () => time.clock.resume());
+    time.clock.deliver(LIMIT_MS + 50, () => dog.end(watched));
+    await time.pass(20 * LIMIT_MS);
+    expect(expired).toEqual([]);
+  });
+
   it('that hangs is noticed after a standstill too', async () => {
     const { time, dog, expired } = setUp();
     dog.begin('write');
     time.scheduler.schedule(10, () => time.clock.pause());
     time.scheduler.schedule(1000, () => time.clock.resume());
     await time.pass(2000);
-    expect(expired).toEqual(['write after 1300 at 1300']);
+    // 10 ms before it, the 20 that its timer had left, and the rest after it.
+    expect(expired).toEqual(['write after 300 at 1270']);
   });
 
   it('has the answer that has arrived taken before it is given up', async () => {

@@ -3,6 +3,8 @@ import { RaftError } from '../errors.ts';
 
 /** A timer that rings this late tells of a process that stood still, and its disk's answers too. */
 const STALL_MS = 100;
+/** The clock is looked at this often within a limit, so that a standstill is seen wherever it is. */
+const TICKS = 10;
 
 /** Something that is expected to end. */
 export interface Watched {
@@ -14,7 +16,7 @@ export interface Watched {
 /**
  * Notices what does not end in time. There is one timer for all, set again only when it rang, so
  * that watching costs nothing worth counting. Time in which the process stood still is no time in
- * which an answer could have been taken (rule 13), so it is not held against anybody.
+ * which an answer could have been given or taken (rule 13), so it is not held against anybody.
  */
 export class Watchdog {
   readonly #clock: Clock;
@@ -59,13 +61,23 @@ export class Watchdog {
 
   #arm(delayMs: number): void {
     if (this.#timer !== null || this.#closed) return;
-    const dueMs = this.#clock.monotonicMs() + delayMs;
-    this.#timer = this.#clock.setTimer(delayMs, () => {
+    const tickMs = Math.min(delayMs, this.#limitMs / TICKS);
+    const dueMs = this.#clock.monotonicMs() + tickMs;
+    this.#timer = this.#clock.setTimer(tickMs, () => {
       this.#timer = null;
-      const stalled = this.#clock.monotonicMs() - dueMs >= STALL_MS;
-      if (stalled) this.#arm(this.#limitMs);
+      const lateMs = this.#clock.monotonicMs() - dueMs;
+      if (lateMs >= STALL_MS) this.#forgive(lateMs);
       else this.#clock.afterIO(() => this.#look());
     });
+  }
+
+  /** The process stood still: nobody's time ran, and answers may be on their way. */
+  #forgive(lateMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const watched of this.#pending) {
+      watched.sinceMs = Math.min(nowMs, watched.sinceMs + lateMs);
+    }
+    this.#arm(this.#limitMs);
   }
 
   #look(): void {
@@ -77,7 +89,7 @@ export class Watchdog {
   }
 }
 
-/** The error of a store that did not answer. */
+/** The error of a store that did not answer, in time in which the process ran. */
 export function timedOut(what: string, ageMs: number): RaftError {
   return new RaftError('ERR_STORE_TIMEOUT', `${what} has not been answered for ${ageMs} ms`);
 }
