@@ -119,7 +119,7 @@ describe.each(SIZES)('%i of ours', (size) => {
 });
 
 describe.each(WAYS)('from %s to %s', (from, to) => {
-  it('a new node comes for each old one that goes; the leader stays to the end (test 166)', async () => {
+  it('a new node comes for each that goes; the leader stays to the end (test 166)', async () => {
     const made = await startAll(from, 3, {});
     const leader = await made.leader();
     const old = made.running();

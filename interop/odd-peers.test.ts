@@ -24,6 +24,7 @@ async function eachLeads(of: Cluster): Promise<void> {
   for (const id of of.running()) {
     await of.makeLead(id);
     await fill(of, id, 300);
+    await of.ask(id, 'bench', { seconds: 0.2, concurrency: 8, size: 999, mode: 'write' });
     await of.agreement();
   }
 }
