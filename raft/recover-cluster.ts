@@ -10,7 +10,7 @@ import { readTermIndex } from './runtime/read-term-index.ts';
 import { fieldsOf, restoreFsm } from './runtime/restore-fsm.ts';
 import { fitsSnapshot } from './runtime/startup.ts';
 import { type SnapshotMeta, type SnapshotStore, SnapshotVersionMax } from './snapshot.ts';
-import type { StableStore } from './stable.ts';
+import { KEY_CURRENT_TERM, readUint64, type StableStore } from './stable.ts';
 import type { Transport } from './transport.ts';
 
 /** How far a state machine has come. */
@@ -100,6 +100,17 @@ async function writeSnapshot(
   }
 }
 
+/**
+ * A snapshot may have come from another node, and then the term beside it is older than its own. No
+ * leader may write behind it in such a term. Go leaves the term, and its next leader writes in it.
+ */
+async function raiseTerm(stable: StableStore, term: number): Promise<void> {
+  await step('failed to raise current term', async () => {
+    if ((await readUint64(stable, KEY_CURRENT_TERM)) >= term) return;
+    await stable.setUint64(KEY_CURRENT_TERM, term);
+  });
+}
+
 async function dropLog(logs: LogStore): Promise<void> {
   const first = await step('failed to get first log index', () => logs.firstIndex());
   const last = await step('failed to find last log', () => logs.lastIndex());
@@ -117,7 +128,7 @@ async function dropLog(logs: LogStore): Promise<void> {
  * @param conf checked; only its logger is used
  * @param fsm is given the state; throw it away afterwards, and start the node with a new one
  * @param logs emptied at the end, after the snapshot is durable
- * @param stable not changed; term and vote stay what they are
+ * @param stable gets the term of the last entry when its own is older; the vote stays what it is
  * @param snaps gets one more snapshot
  * @param trans encodes addresses for readers of old snapshots; must not be in use by a node
  * @param configuration what is to be in force
@@ -149,5 +160,6 @@ export async function recoverCluster(
   const snapshot = await restoreNewest(fsm, stores.snaps, conf);
   const last = await replay(fsm, stores.logs, snapshot);
   await writeSnapshot(fsm, stores.snaps, trans, configuration, last);
+  await raiseTerm(stable, last.term);
   await dropLog(stores.logs);
 }

@@ -106,6 +106,22 @@ describe('recoverCluster', () => {
     expect(node.fsm instanceof ListFSM && node.fsm.released).toBe(1);
   });
 
+  it('lets a node start that was given nothing but the snapshots of another one', async () => {
+    const cluster = new TestCluster();
+    const snaps = await diskSnapshots();
+    await keep(snaps, 3, 2, ['one', 'two']);
+    const node = cluster.add({ snaps });
+    await recover(node, voters('a'));
+    // No leader may write in an older term than the snapshot has.
+    expect(await node.store.getUint64(KEY_CURRENT_TERM)).toBe(2);
+    node.renew();
+    cluster.connect();
+    await node.start();
+    const leader = await cluster.leader();
+    expect(leader.raft.currentTerm()).toBeGreaterThan(2);
+    await cluster.close();
+  });
+
   it('calls apply alone, for commands alone, whatever else the FSM can do (S21)', async () => {
     class AbleFSM extends ListFSM implements BatchingFSM, ConfigurationStore {
       readonly others: string[] = [];
