@@ -5,6 +5,7 @@ import type { ApplyOutcome, IndexFuture } from './future.ts';
 import { type Codec, readItems, writeItems } from './item-frames.ts';
 import { type Log, LogType, type MaybePromise } from './log.ts';
 import type { RaftNode } from './node.ts';
+import type { Timeout } from './timeout.ts';
 
 /** A command that was decoded, and the entry that carried it. */
 export interface TypedLog<Command> {
@@ -158,9 +159,6 @@ export interface TypedApplyFuture<Response> extends IndexFuture<Response> {
   outcome(): ApplyOutcome;
 }
 
-/** A limit of a wait, as `raft.apply` takes it. */
-type ApplyTimeout = Parameters<RaftNode['apply']>[1];
-
 /** What {@link TypedRaft} needs of a {@link TypedFSM}. */
 /** The half of a {@link TypedFSM} that writes commands. Beyond Go. */
 export type CommandEncoder<Command> = Pick<TypedFSM<Command, unknown>, 'encode'>;
@@ -181,7 +179,7 @@ export class TypedRaft<Command, Response> {
    * Proposes a command, as `Raft.apply` does, with the same timeout and errors. Throws
    * `ERR_INVALID_ARGUMENT` for a command that cannot be encoded. The command is taken at the call.
    */
-  apply(command: Command, timeout?: ApplyTimeout): TypedApplyFuture<Response> {
+  apply(command: Command, timeout?: Timeout): TypedApplyFuture<Response> {
     // The node answers with what its state machine returned, and that is a `Response`.
     return this.raft.apply(this.#fsm.encode(command), timeout) as TypedApplyFuture<Response>;
   }
