@@ -184,4 +184,28 @@ describe('whoever gives up', () => {
     expect(leader.isLeader).toBe(true);
     await nodes.close();
   });
+
+  it('throws away what a restore has copied once, not twice', async () => {
+    const { raft, time, nodes, leader } = await led(1);
+    const { snaps } = leader;
+    const creating = snaps.create.bind(snaps);
+    let cancelled = 0;
+    snaps.create = async (...args) => {
+      const sink = await creating(...args);
+      const cancelling = sink.cancel.bind(sink);
+      sink.cancel = () => {
+        cancelled += 1;
+        return cancelling();
+      };
+      return sink;
+    };
+    const caller = new AbortController();
+    const restore = raft.restore(meta, silence(), { signal: caller.signal });
+    await time.pass(5);
+    caller.abort();
+    expect(await time.error(restore)).toEqual(aborted);
+    await time.pass(5);
+    expect(cancelled).toBe(1);
+    await nodes.close();
+  });
 });

@@ -272,3 +272,18 @@ describe('a cluster logs', () => {
     expect(log.shapesOf(message)).toEqual(shapes);
   });
 });
+
+it('says once that a log is dropped', async () => {
+  const log = new KeptLog();
+  const nodes = new TestCluster();
+  await nodes.start(1, () => ({ config: { logger: log } }));
+  const { raft, snaps } = await nodes.leader();
+  await nodes.time.result(raft.apply(utf8('x')));
+  await nodes.time.result(raft.snapshot());
+  const [meta] = await snaps.list();
+  const { meta: from, reader } = await snaps.open(meta?.id ?? '');
+  await nodes.time.result(raft.restore(from, reader));
+  const text = 'removing all old logs from log store';
+  expect(log.of(text)).toHaveLength(1);
+  await nodes.close();
+});

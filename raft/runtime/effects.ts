@@ -133,7 +133,6 @@ export class Performer {
         return writer.untilDurable(effect.index);
       case 'dropLog':
         entries.clear();
-        this.#o.node.log.info({}, 'removing all old logs from log store');
         return writer.dropLog();
       case 'receiveSnapshot':
         return receiver

@@ -118,7 +118,7 @@ export class UserRestores {
       this.#o.telemetry.took('raft.restoreUserSnapshot', asked.startMs);
     }
     void asked.reader?.release();
-    if (asked.sink !== null) void this.#cancel(asked.sink);
+    this.#discard(asked);
   }
 
   /** Ends whatever is being copied, for `reason`. */
@@ -137,8 +137,7 @@ export class UserRestores {
       const bytes = await pumpInto(sink, reader, pump, effect.size);
       this.#o.log.info({ bytes }, 'copied to local snapshot');
     } catch (error) {
-      asked.sink = null;
-      void this.#cancel(sink);
+      this.#discard(asked);
       throw error;
     }
   }
@@ -158,6 +157,13 @@ export class UserRestores {
       );
       throw failed('failed to create snapshot', error);
     }
+  }
+
+  /** Throws away what was copied; a sink is told so once, whoever is first. */
+  #discard(asked: Asked): void {
+    const { sink } = asked;
+    asked.sink = null;
+    if (sink !== null) void this.#cancel(sink);
   }
 
   async #cancel(sink: SnapshotSink): Promise<void> {
