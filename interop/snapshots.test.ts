@@ -16,7 +16,12 @@ afterEach(async () => {
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MOST_GROWTH_BYTES = 150e6;
-const SMALL_TRAIL = { trailingLogs: 5, heartbeatTimeout: 1500, electionTimeout: 1500 };
+const SMALL_TRAIL = {
+  trailingLogs: 5,
+  heartbeatTimeout: 1500,
+  electionTimeout: 1500,
+  leaderLeaseTimeout: 1500,
+};
 const BOTH_WAYS: [Kind, Kind][] = [
   ['go', 'ts'],
   ['ts', 'go'],

@@ -14,7 +14,7 @@ const TERM_WATCH_MS = 30;
 export const FAST = {
   heartbeatTimeout: 500,
   electionTimeout: 500,
-  leaderLeaseTimeout: 250,
+  leaderLeaseTimeout: 500,
   commitTimeout: 20,
 };
 
