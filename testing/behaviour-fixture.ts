@@ -56,7 +56,7 @@ export function isCandidate(node: TestNode): boolean {
   return node.raft.state() === RaftState.Candidate;
 }
 
-/** A transport that belongs to no node, with ways to all of `nodes`: it speaks in anybody's name. */
+/** A transport that belongs to no node, with ways to all `nodes`: it speaks in anybody's name. */
 export function stranger({ time, nodes }: TestCluster): InmemTransport {
   const clock = nodes[0]?.clock ?? time.clock;
   const [, transport] = newInmemTransportWithTimeout('stranger:1', 500, { clock });

@@ -1,9 +1,9 @@
 import type { Clock, TimerHandle } from '../../internal/clock.ts';
 import { RaftError } from '../errors.ts';
 
-/** A timer that rings this late tells of a process that stood still, and its disk's answers too. */
+/** A timer that rings this late tells of a process that stood still, and its disk's answers. */
 const STALL_MS = 100;
-/** The clock is looked at this often within a limit, so that a standstill is seen wherever it is. */
+/** A timer that rings this late tells of a process that stood still, its disk's answers with it. */
 const TICKS = 10;
 
 /** Something that is expected to end. */
