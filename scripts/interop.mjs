@@ -23,6 +23,13 @@ function goCommand() {
   return candidates.find((command) => spawnSync(command, ['version']).status === 0);
 }
 
+/** What `npx vitest` runs, which the package names and does not export. */
+function vitestCommand() {
+  const require = createRequire(import.meta.url);
+  const manifest = require.resolve('vitest/package.json');
+  return path.join(path.dirname(manifest), require(manifest).bin.vitest);
+}
+
 const args = process.argv.slice(2);
 const go = goCommand();
 if (go === undefined) {
@@ -32,7 +39,7 @@ if (go === undefined) {
 run(go, ['build', '-trimpath', '-o', '../bin/peer', '.'], { cwd: PEER });
 if (!args.includes('--build-only')) {
   run(process.execPath, ['scripts/build-if-stale.mjs']);
-  const runner = createRequire(import.meta.url).resolve('vitest/vitest.mjs');
+  const runner = vitestCommand();
   const rest = args.filter((arg) => !OWN_OPTIONS.includes(arg));
   const env = { ...process.env, INTEROP_LONG: args.includes('--long') ? '1' : '' };
   run(process.execPath, [runner, 'run', '--config', 'interop/vitest.config.ts', ...rest], { env });
