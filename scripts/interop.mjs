@@ -1,6 +1,6 @@
-// Builds the Go peer and runs the tests of clusters of Go and TypeScript nodes. Without Go it says
-// so and is content, unless CI is set. `--long` makes the rounds longer, `--build-only` runs no
-// test; everything else goes to the test runner.
+// Builds the programs in Go and runs the tests of clusters of Go and TypeScript nodes. Without Go
+// it says so and is content, unless CI is set. `--long` makes the rounds longer, `--build-only` runs
+// no test; everything else goes to the test runner.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -8,7 +8,8 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(fileURLToPath(import.meta.url), '../..');
-const PEER = path.join(root, 'interop/go/peer');
+/** What is written in Go: the peer, and the judge of histories. */
+const PROGRAMS = ['peer', 'porcupine'];
 const OWN_OPTIONS = ['--long', '--build-only'];
 
 /** Runs a command to its end, and ends with it when it fails. */
@@ -36,7 +37,10 @@ if (go === undefined) {
   console.log('Go is not installed: the tests of mixed clusters do not run.');
   process.exit(process.env.CI === 'true' ? 1 : 0);
 }
-run(go, ['build', '-trimpath', '-o', '../bin/peer', '.'], { cwd: PEER });
+for (const name of PROGRAMS) {
+  const cwd = path.join(root, 'interop/go', name);
+  run(go, ['build', '-trimpath', '-o', `../bin/${name}`, '.'], { cwd });
+}
 if (!args.includes('--build-only')) {
   run(process.execPath, ['scripts/build-if-stale.mjs']);
   const runner = vitestCommand();

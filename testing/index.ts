@@ -1,7 +1,8 @@
 /**
  * What tests of your own need: whole clusters in memory, state machines that can be looked at, a
  * clock that never waits, and the contracts of the ports as cases for any test runner, to hold
- * stores, snapshot stores and transports of your own to them. Nothing here knows a test runner.
+ * stores, snapshot stores and transports of your own to them, and a judge of whether what clients
+ * saw is linearizable. Nothing here knows a test runner.
  *
  * @example
  * ```ts
@@ -30,6 +31,17 @@
  *
  * @packageDocumentation
  */
+export {
+  type CheckOptions,
+  checkLinearizable,
+  type KeyValueInput,
+  type KeyValueOperation,
+  type KeyValueOutput,
+  keyValueModel,
+  type LinearizabilityReport,
+  type Operation,
+  type SequentialModel,
+} from './check/index.ts';
 export type { ConformanceCase, StoreFactory } from './conformance/conformance.ts';
 export { logStoreConformance } from './conformance/log-store.ts';
 export {
