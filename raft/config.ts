@@ -68,8 +68,9 @@ export interface Config {
   /**
    * Beyond Go: how long a store may take for one write, or one read of entries, in milliseconds; at
    * least 5. A disk that has not answered by then is taken for dead: the node stops, a leader gives
-   * up its office with it, and it stays stopped until it is started again (raft#503). Default: ten
-   * election timeouts, and at least 10 000.
+   * up its office with it, and it stays stopped until it is started again (raft#503). To close a
+   * snapshot, and so to sync all of it, takes ten times as long at most. Default: ten election
+   * timeouts, and at least 10 000.
    */
   diskTimeout?: number;
   /**

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { Channel } from '../../internal/channel.ts';
 import { asError } from '../../raft/errors.ts';
 import type { ApplyFuture } from '../../raft/future.ts';
 import { RaftState } from '../../raft/state.ts';
+import { Answers } from './answers.ts';
 import { parseChange } from './batch.ts';
 import { limits } from './commands.ts';
 import { badRequest, HttpError } from './http-errors.ts';
@@ -16,45 +16,6 @@ const WINDOW = 256;
 
 /** What was handed to the node, or why a line could not be. */
 type Submitted = ApplyFuture | HttpError;
-
-/** Answers of one moment leave in one write: a write each would cost more than the proposal. */
-class Answers {
-  readonly stream = new PassThrough();
-  #text = '';
-  #closed = false;
-
-  constructor() {
-    this.stream.once('close', () => {
-      this.#closed = true;
-    });
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  add(line: string): void {
-    if (this.#text === '') setImmediate(() => this.#flush());
-    this.#text += line;
-  }
-
-  /** Resolves when the caller has read enough to be sent more, or is gone. */
-  async untilRoom(): Promise<void> {
-    if (this.#closed || !this.stream.writableNeedDrain) return;
-    await Promise.race([once(this.stream, 'drain'), once(this.stream, 'close')]);
-  }
-
-  end(): void {
-    this.#flush();
-    this.stream.end();
-  }
-
-  #flush(): void {
-    const text = this.#text;
-    this.#text = '';
-    if (text !== '' && !this.#closed) this.stream.write(text);
-  }
-}
 
 function asHttpError(error: unknown): HttpError {
   return error instanceof HttpError ? error : badRequest(asError(error).message);

@@ -161,6 +161,23 @@ describe('a node that starts on a store', () => {
     },
   );
 
+  it('while its process stands still waits for the answer that is on its way', async () => {
+    const subject = await alone();
+    const { cluster, node, store } = subject;
+    await cluster.time.result(node.stop());
+    node.renew();
+    const { getLog } = store.store;
+    const late = async (index: number) => {
+      await new Promise<void>((resolve) => node.clock.deliver(DISK_TIMEOUT_MS / 2, resolve));
+      return getLog.call(store.store, index);
+    };
+    Object.assign(store.store, { getLog: late });
+    cluster.time.scheduler.schedule(1, () => node.clock.pause());
+    cluster.time.scheduler.schedule(4 * DISK_TIMEOUT_MS, () => node.clock.resume());
+    await cluster.time.result(node.start(), 60_000);
+    await cluster.close();
+  });
+
   it.each(pairs(reads.slice(0, 4), garbage))(
     'whose %s %s says what was expected, instead of forgetting its log',
     async (method, _name, fault) => {
@@ -204,7 +221,7 @@ describe('a node that starts on a store', () => {
 
 describe('a node that runs on a store', () => {
   it.each(pairs(['storeLogs'], failures, silence))(
-    'whose %s %s stops, and keeps what it acknowledged (S73)',
+    'whose %s %s stops, and keeps what it acknowledged (S57, S201)',
     async (method, name, fault) => {
       const subject = await alone();
       const { cluster, node, store } = subject;
@@ -325,7 +342,7 @@ describe('a state machine', () => {
   );
 
   it.each(Object.entries(failures))(
-    'whose storeConfiguration %s stops its node (S136)',
+    'whose storeConfiguration %s stops its node (S201)',
     async (_name, fault) => {
       const nodes = new TestCluster();
       await nodes.start(1, () => ({ fsm: withFault({ storeConfiguration: fault }) }));
@@ -369,7 +386,7 @@ describe('a state machine', () => {
   );
 
   it.each(Object.entries(failures))(
-    'whose restore %s keeps its node from starting (S141)',
+    'whose restore %s keeps its node from starting (S16)',
     async (_name, fault) => {
       const { cluster, time, node, raft } = await one(new ListFSM());
       await time.result(raft.apply(utf8('x')));

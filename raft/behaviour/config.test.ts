@@ -3,10 +3,19 @@ import { newRaft } from '../../index.ts';
 import { utf8 } from '../../internal/bytes.ts';
 import { Channel } from '../../internal/channel.ts';
 import { firstOf, led } from '../../testing/behaviour-fixture.ts';
-import { ListFSM, TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
+import {
+  HookedStore,
+  ListFSM,
+  TestCluster,
+  type TestNode,
+  turn,
+  VirtualTime,
+} from '../../testing/runtime-fixture.ts';
 import { type Config, type ReloadableConfig, reloadableOf } from '../config.ts';
 import { RaftError } from '../errors.ts';
 import { newLineLogger } from '../line-logger.ts';
+import { LeadershipNews } from '../runtime/leadership-news.ts';
+import { silentTelemetry } from '../runtime/telemetry.ts';
 import { RaftState } from '../state.ts';
 
 const wanted: ReloadableConfig = {
@@ -159,7 +168,30 @@ describe('whoever wants to know who leads', () => {
     await nodes.close();
   });
 
-  it('is told by notifyCh in order, however late it is read, and holds nobody up', async () => {
+  it('that reads notifyCh never again is forgotten word by word, the oldest first', async () => {
+    const notifyCh = new Channel<boolean>(0);
+    const { clock } = new VirtualTime();
+    const telemetry = silentTelemetry();
+    const news = new LeadershipNews({ notifyCh, logs: new HookedStore(), clock, telemetry });
+    for (let i = 0; i < 2000; i += 1) {
+      news.changed(true);
+      news.changed(false);
+    }
+    news.close();
+    const words: boolean[] = [];
+    for (;;) {
+      await turn();
+      const word = notifyCh.tryReceive();
+      if (word === undefined) break;
+      words.push(word.value === true);
+    }
+    expect(words.length).toBeGreaterThan(1000);
+    expect(words.length).toBeLessThanOrEqual(1025);
+    expect(words).toEqual(words.map((_, i) => i % 2 === 0));
+    expect(words.at(-1)).toBe(false);
+  });
+
+  it('is told by notifyCh in order, however late it is read, and holds nobody up (S158)', async () => {
     const notifyCh = new Channel<boolean>(0);
     const { nodes, time, leader, raft } = await led(1, { config: { notifyCh } });
     expect(leader.isLeader).toBe(true);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
+import { InmemSnapshotStore } from '../../snapshot/inmem-snapshot-store.ts';
 import { firstOf, type Led, led, stranger } from '../../testing/behaviour-fixture.ts';
 import {
   command,
@@ -211,6 +212,41 @@ describe('a leader whose disk hangs', () => {
     for (let i = 0; i < 5; i += 1) expect(await time.error(raft.apply(utf8(`${i}`)))).toBeNull();
     expect([leader.isLeader, raft.fatal]).toEqual([true, null]);
     store.onWrite = () => {};
+    await nodes.close();
+  });
+});
+
+describe('a leader whose snapshot store hangs', () => {
+  it('at the end of a restore gives way, and stays out (#503)', async () => {
+    const gate = new Gate();
+    class HangingSnapshots extends InmemSnapshotStore {
+      override create(...args: Parameters<InmemSnapshotStore['create']>) {
+        return Object.assign(super.create(...args), { close: gate.pass });
+      }
+    }
+    const { nodes, time, raft, others } = await led(3, () => ({
+      snaps: new HangingSnapshots(),
+      config: { diskTimeout: 300 },
+    }));
+    const bytes = utf8('["x"]');
+    const meta = { version: 1, index: 1, size: bytes.length };
+    const restore = raft.restore(
+      meta as never,
+      (async function* () {
+        yield bytes;
+      })(),
+    );
+    await time.pass(2000);
+    expect(raft.state()).toBe(RaftState.Leader);
+    await time.until(() => raft.state() === RaftState.Shutdown, 'it stops', 2000);
+    expect(raft.fatal).toMatchObject({
+      code: 'ERR_STORE_TIMEOUT',
+      message: expect.stringMatching(/^close of a snapshot has not been answered for 3000 ms$/),
+    });
+    expect(await time.error(restore)).toMatchObject({ code: 'ERR_STORE_TIMEOUT' });
+    const next = await nodes.leader(others);
+    expect(await time.error(next.raft.apply(utf8('z')))).toBeNull();
+    gate.open();
     await nodes.close();
   });
 });

@@ -17,6 +17,7 @@ import {
 import type { OpenSnapshot, SnapshotMeta, SnapshotSink, SnapshotStore } from '../snapshot.ts';
 import { type AtomicStableStore, isAtomicStable, type StableStore } from '../stable.ts';
 import type { Transport } from '../transport.ts';
+import { timedOut, Watchdog } from './watchdog.ts';
 
 /** How long an answer may take. */
 export interface Patience {
@@ -67,11 +68,11 @@ function entries(call: string, first: number, last: number, answer: unknown): Lo
 /** Rejects when `promise` is not settled in time. */
 function inTime<T>(call: string, { clock, limitMs }: Patience, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(limitMs, () => {
-      const text = `${call} has not been answered for ${limitMs} ms`;
-      reject(new RaftError('ERR_STORE_TIMEOUT', text));
+    const watchdog = new Watchdog(clock, limitMs, ({ what }, ageMs) => {
+      reject(timedOut(what, ageMs));
     });
-    promise.then(resolve, reject).finally(() => timer.cancel());
+    watchdog.begin(call);
+    promise.then(resolve, reject).finally(() => watchdog.close());
   });
 }
 

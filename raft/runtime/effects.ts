@@ -197,7 +197,7 @@ export class Performer {
       case 'apply':
         return this.#handOver(effect.upTo);
       case 'failInFlight':
-        this.#o.telemetry.forgetDispatched();
+        this.#o.telemetry.forgetDispatched(effect.after);
         return void this.#o.inFlight.failAfter(effect.after, effect.error);
       case 'sendVote':
         return void outbound.requestVote(effect);

@@ -32,6 +32,7 @@ import { Inbound } from './inbound.ts';
 import { published } from './lanes.ts';
 import { InFlightEntries, Ledger } from './ledger.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
+import { Watchdog } from './watchdog.ts';
 
 const TERM = 5;
 
@@ -55,7 +56,9 @@ function newReceiver(): SnapshotReceiver {
   const snaps = newInmemSnapshotStore(clock);
   const trans = newInmemTransport('a:1', { clock })[1];
   const log = silentLogger;
-  return new SnapshotReceiver({ snaps, trans, fsm, entries, clock, log, silenceLimitMs: 1000 });
+  const watchdog = new Watchdog(clock, 1000, () => {});
+  const receiving = { snaps, trans, fsm, entries, clock, log, watchdog };
+  return new SnapshotReceiver({ ...receiving, silenceLimitMs: 1000 });
 }
 
 /** A follower of b, at the door of which requests arrive; what it does not answer is posted. */
@@ -316,7 +319,7 @@ describe('a whole node', () => {
     await node.cluster.close();
   });
 
-  it('makes the network wait when 1,024 requests wait for the disk', async () => {
+  it('makes the network wait when 1,024 requests wait for the disk (S2)', async () => {
     const store = new AbleHookedStore();
     const node = await lonely(store);
     const { time } = node.cluster;

@@ -78,14 +78,9 @@ export class NodeRunner {
     this.log = node.log;
     this.#published = published(node);
     this.#timers = new NodeTimers(this.clock, this.post, this.#stepPeer);
-    this.#writer = new StoreWriter(
-      parts,
-      this.clock,
-      node.terms.lastIndex,
-      diskLimitMs(parts.config),
-      this.fail,
-      telemetry,
-    );
+    const { lastIndex } = node.terms;
+    const limitMs = diskLimitMs(parts.config);
+    this.#writer = new StoreWriter(parts, this.clock, lastIndex, limitMs, this.fail, telemetry);
     this.#entries = new Entries(parts.logs, this.#writer.watchdog);
     this.fsm = this.#newFsmLoop();
     const copying = {
@@ -94,6 +89,7 @@ export class NodeRunner {
       clock: this.clock,
       log: this.log,
       silenceLimitMs: silenceLimitMs(parts.config),
+      watchdog: this.#writer.watchdog,
     };
     this.#receiver = new SnapshotReceiver({ ...copying, fsm: this.fsm, entries: this.#entries });
     this.restores = new UserRestores({

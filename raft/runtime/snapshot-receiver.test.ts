@@ -6,14 +6,17 @@ import { voters } from '../../testing/core-fixture.ts';
 import { HookedStore, ListFSM, turn, VirtualTime } from '../../testing/runtime-fixture.ts';
 import { newInmemTransport } from '../../transport/inmem-transport.ts';
 import { ErrRaftShutdown } from '../errors.ts';
+import type { MaybePromise } from '../log.ts';
 import { silentLogger } from '../logger.ts';
 import type { SnapshotSink } from '../snapshot.ts';
 import { Entries } from './entries.ts';
 import { FsmLoop } from './fsm-loop.ts';
 import { InFlightEntries } from './ledger.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
+import { Watchdog } from './watchdog.ts';
 
 const SILENCE_MS = 10_000;
+const DISK_LIMIT_MS = 1000;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: unknown = runInNewContext('gc');
@@ -23,6 +26,7 @@ class RecordingSink implements SnapshotSink {
   readonly calls: string[] = [];
   onWrite: () => Promise<void> = async () => {};
   onClose: () => Promise<void> = async () => {};
+  onCancel: () => Promise<void> = async () => {};
 
   async write(chunk: Uint8Array): Promise<number> {
     await this.onWrite();
@@ -34,6 +38,7 @@ class RecordingSink implements SnapshotSink {
     this.calls.push('close');
   }
   async cancel(): Promise<void> {
+    await this.onCancel();
     this.calls.push('cancel');
   }
   id(): string {
@@ -61,7 +66,8 @@ function chunks(count: number, between: () => Promise<void> = async () => {}) {
 function setUp() {
   const time = new VirtualTime();
   const sink = new RecordingSink();
-  const store = { create: (): SnapshotSink => sink };
+  const gaveUp: string[] = [];
+  const store = { create: (): MaybePromise<SnapshotSink> => sink };
   const entries = new Entries(new HookedStore());
   const fsm = new FsmLoop({
     fsm: new ListFSM(),
@@ -87,6 +93,7 @@ function setUp() {
     clock: time.clock,
     log: silentLogger,
     silenceLimitMs: SILENCE_MS,
+    watchdog: new Watchdog(time.clock, DISK_LIMIT_MS, ({ what }) => gaveUp.push(what)),
   });
   const receive = (size: number, ticket = 1) =>
     receiver.receive({
@@ -99,7 +106,7 @@ function setUp() {
       configurationIndex: 1,
       size,
     });
-  return { time, sink, store, receiver, receive };
+  return { time, sink, store, receiver, receive, gaveUp };
 }
 
 describe('a snapshot that comes in', () => {
@@ -172,6 +179,32 @@ describe('a snapshot that comes in', () => {
     expect(source.given).toBe(1);
     door.resolve();
     expect((await received).error).toBeUndefined();
+  });
+});
+
+describe('a store that does not answer', () => {
+  const never = () => new Promise<never>(() => {});
+
+  it.each(['create', 'close', 'cancel'] as const)('to %s is given up (#503)', async (call) => {
+    const { time, sink, store, receiver, receive, gaveUp } = setUp();
+    if (call === 'create') store.create = never;
+    if (call === 'close') sink.onClose = never;
+    if (call === 'cancel') sink.onCancel = never;
+    receiver.expect(1, chunks(5).reader);
+    void receive(call === 'cancel' ? 60 : 50);
+    await time.pass(9.5 * DISK_LIMIT_MS);
+    expect(gaveUp).toEqual([]);
+    await time.pass(DISK_LIMIT_MS);
+    expect(gaveUp).toEqual([`${call} of a snapshot`]);
+  });
+
+  it('at once is not given up', async () => {
+    const { time, sink, receiver, receive, gaveUp } = setUp();
+    sink.onClose = () => time.clock.sleep(9 * DISK_LIMIT_MS);
+    receiver.expect(1, chunks(5).reader);
+    expect(await time.result(receive(50), 10 * DISK_LIMIT_MS)).toEqual({ reply: { id: 'snap' } });
+    await time.pass(20 * DISK_LIMIT_MS);
+    expect(gaveUp).toEqual([]);
   });
 });
 

@@ -10,6 +10,7 @@ import { ChunkPump } from './chunk-pump.ts';
 import type { Entries } from './entries.ts';
 import type { FsmLoop } from './fsm-loop.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
+import type { Watchdog } from './watchdog.ts';
 
 type Receive = Extract<DurableEffect, { kind: 'receiveSnapshot' }>;
 type Restore = Extract<DurableEffect, { kind: 'restoreSnapshot' }>;
@@ -24,6 +25,8 @@ export interface SnapshotReceiverOptions {
   readonly log: Logger;
   /** A sender that is silent for longer holds the main lane no more. */
   readonly silenceLimitMs: number;
+  /** Ends the node when its snapshot store holds the main lane. */
+  readonly watchdog: Watchdog;
 }
 
 /** Takes in the snapshots that a leader sends, and gives them to the FSM (§7). */
@@ -87,7 +90,7 @@ export class SnapshotReceiver {
       throw new RaftError('ERR_MALFORMED_REQUEST', 'expected the bytes of a snapshot, got none');
     }
     const sink = await this.#create(effect);
-    const { log, clock } = this.#o;
+    const { log, clock, watchdog } = this.#o;
     const message = 'snapshot network transfer progress';
     const progress = new SnapshotProgress(log, clock, message, effect.size, {});
     try {
@@ -99,11 +102,11 @@ export class SnapshotReceiver {
         progress.count(chunk.length);
       });
       if (bytes < effect.size) throw wrongSize('short read', effect.size, bytes);
-      await sink.close();
+      await watchdog.whileSnapshot('close of a snapshot', sink.close());
       this.#o.log.info({ bytes }, 'copied to local snapshot');
       return sink.id();
     } catch (error) {
-      await sink.cancel();
+      await watchdog.whileSnapshot('cancel of a snapshot', sink.cancel());
       throw error;
     } finally {
       progress.end();
@@ -112,9 +115,10 @@ export class SnapshotReceiver {
 
   async #create(effect: Receive): Promise<SnapshotSink> {
     const { version, index, term, configuration, configurationIndex } = effect;
-    const { snaps, trans } = this.#o;
+    const { snaps, trans, watchdog } = this.#o;
     try {
-      return await snaps.create(version, index, term, configuration, configurationIndex, trans);
+      const made = snaps.create(version, index, term, configuration, configurationIndex, trans);
+      return await watchdog.whileSnapshot('create of a snapshot', made);
     } catch (error) {
       const cause = asError(error);
       const text = `failed to create snapshot: ${cause.message}`;

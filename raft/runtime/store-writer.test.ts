@@ -33,6 +33,27 @@ function setUpHeld(store: HookedStore = new AbleHookedStore()) {
   return { ...setUp(store), gate };
 }
 
+describe('a write that was given up', () => {
+  it.each(['well', 'badly'])('and ends %s at last has told its caller once', async (how) => {
+    const { time, writer, store } = setUp();
+    let end = (): void => {};
+    store.onWrite = () =>
+      new Promise((done, failed) => {
+        end = how === 'well' ? done : () => failed(new Error('too late'));
+      });
+    const told: string[] = [];
+    writer.append(
+      logsOf(1, 1),
+      () => void told.push('done'),
+      ({ message }) => void told.push(message),
+    );
+    await time.pass(2 * LIMIT_MS);
+    end();
+    await writer.idle();
+    expect(told).toEqual([expect.stringMatching(/^append has not been answered for/)]);
+  });
+});
+
 describe('the order of writes', () => {
   it('is that of the calls, whatever is written', async () => {
     const { writer, store } = setUp();

@@ -221,7 +221,7 @@ export class StoreWriter {
 
   #enqueue(job: Job): void {
     if (this.#failure !== null) {
-      for (const failed of job.failed) failed(this.#failure);
+      tell(job, this.#failure);
       return;
     }
     this.#queue.push(job);
@@ -254,16 +254,13 @@ export class StoreWriter {
       this.watchdog.end(watched);
       this.#active = null;
       if (this.#failure === null) this.#fail(job, writeFailed(job.what, asError(error)));
-      else for (const failed of job.failed) failed(this.#failure);
+      else tell(job, this.#failure);
       this.#wakeIdle();
       return;
     }
     this.#active = null;
-    if (this.#failure !== null) {
-      for (const failed of job.failed) failed(this.#failure);
-    } else {
-      this.#finish(job);
-    }
+    if (this.#failure !== null) tell(job, this.#failure);
+    else this.#finish(job);
     this.#next();
     this.#wakeIdle();
   }
@@ -295,7 +292,7 @@ export class StoreWriter {
 
   #fail(job: Job, error: Error): void {
     this.#latch(error);
-    for (const failed of job.failed) failed(error);
+    tell(job, error);
     this.#onFailure(error);
   }
 
@@ -304,7 +301,7 @@ export class StoreWriter {
     this.#failure = error;
     this.watchdog.close();
     for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
-      for (const failed of job.failed) failed(error);
+      tell(job, error);
     }
   }
 
@@ -319,6 +316,11 @@ export class StoreWriter {
     this.#latch(error);
     this.#onFailure(error);
   }
+}
+
+/** Tells those who wait for a write that it failed; once, also when it ends after it was given up. */
+function tell(job: Job, error: Error): void {
+  for (const failed of job.failed.splice(0)) failed(error);
 }
 
 function writeFailed(what: string, cause: Error): RaftError {

@@ -81,7 +81,7 @@ class PeerTelemetry {
 /** Entries that a leader dispatched in one go. */
 interface Dispatched {
   firstIndex: number;
-  readonly lastIndex: number;
+  lastIndex: number;
   readonly atMs: number;
 }
 
@@ -144,9 +144,16 @@ export class Telemetry {
     this.#dispatched.push({ firstIndex, lastIndex, atMs });
   }
 
-  /** Nothing that was dispatched so far will be committed by this leadership. */
-  forgetDispatched(): void {
-    this.#dispatched.clear();
+  /** Nothing above `after` that was dispatched so far will be committed by this leadership. */
+  forgetDispatched(after: number): void {
+    for (;;) {
+      const batch = this.#dispatched.pop();
+      if (batch === undefined) return;
+      if (batch.firstIndex > after) continue;
+      batch.lastIndex = Math.min(batch.lastIndex, after);
+      this.#dispatched.push(batch);
+      return;
+    }
   }
 
   /**

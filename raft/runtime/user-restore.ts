@@ -12,6 +12,7 @@ import { ChunkPump } from './chunk-pump.ts';
 import { EntryWaiter } from './effects.ts';
 import type { Ledger } from './ledger.ts';
 import type { Telemetry } from './telemetry.ts';
+import type { Watchdog } from './watchdog.ts';
 
 type Write = Extract<StartedEffect, { kind: 'writeRestore' }>;
 
@@ -25,6 +26,8 @@ export interface UserRestoresOptions {
   readonly telemetry: Telemetry;
   /** A reader that is silent for longer ends its restore. */
   readonly silenceLimitMs: number;
+  /** Ends the node when its snapshot store holds the main lane. */
+  readonly watchdog: Watchdog;
   readonly post: (input: MainInput) => void;
 }
 
@@ -100,7 +103,7 @@ export class UserRestores {
     if (asked === undefined || sink === null) return { error: ErrLeadershipLost };
     asked.sink = null;
     try {
-      await sink.close();
+      await this.#o.watchdog.whileSnapshot('close of a snapshot', sink.close());
       return { reply: { id: sink.id() } };
     } catch (error) {
       return { error: failed('failed to close snapshot', error) };

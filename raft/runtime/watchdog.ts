@@ -1,15 +1,19 @@
 import type { Clock, TimerHandle } from '../../internal/clock.ts';
 import { RaftError } from '../errors.ts';
+import type { MaybePromise } from '../log.ts';
 
 /** A timer that rings this late tells of a process that stood still, and its disk's answers. */
 const STALL_MS = 100;
-/** A timer that rings this late tells of a process that stood still, its disk's answers with it. */
+/** The clock is looked at this often within a limit: a standstill is seen wherever it is. */
 const TICKS = 10;
+/** A snapshot may be many gigabytes, all of which its store syncs at once: it gets more time. */
+const SNAPSHOT_LIMITS = 10;
 
 /** Something that is expected to end. */
 export interface Watched {
   /** What it is, for the error that says that it did not. */
   readonly what: string;
+  readonly limitMs: number;
   sinceMs: number;
 }
 
@@ -22,7 +26,6 @@ export class Watchdog {
   readonly #clock: Clock;
   readonly #limitMs: number;
   readonly #onExpired: (watched: Watched, ageMs: number) => void;
-  /** The one that has waited longest comes first. */
   readonly #pending = new Set<Watched>();
   #timer: TimerHandle | null = null;
   #closed = false;
@@ -33,22 +36,30 @@ export class Watchdog {
     this.#onExpired = onExpired;
   }
 
-  begin(what: string): Watched {
-    const watched = { what, sinceMs: this.#clock.monotonicMs() };
+  begin(what: string, limitMs = this.#limitMs): Watched {
+    const watched = { what, limitMs, sinceMs: this.#clock.monotonicMs() };
     this.#pending.add(watched);
-    this.#arm(this.#limitMs);
+    this.#arm(limitMs);
     return watched;
   }
 
   /** A part of it is done: the limit holds for each part. */
   progress(watched: Watched): void {
-    if (!this.#pending.delete(watched)) return;
     watched.sinceMs = this.#clock.monotonicMs();
-    this.#pending.add(watched);
   }
 
   end(watched: Watched): void {
     this.#pending.delete(watched);
+  }
+
+  /** Watches a step in the making of a snapshot, which may sync all that was written before. */
+  async whileSnapshot<T>(what: string, step: MaybePromise<T>): Promise<T> {
+    const watched = this.begin(what, SNAPSHOT_LIMITS * this.#limitMs);
+    try {
+      return await step;
+    } finally {
+      this.end(watched);
+    }
   }
 
   /** Watches nothing more. */
@@ -81,11 +92,15 @@ export class Watchdog {
   }
 
   #look(): void {
-    const [oldest] = this.#pending;
-    if (oldest === undefined || this.#closed) return;
-    const ageMs = this.#clock.monotonicMs() - oldest.sinceMs;
-    if (ageMs < this.#limitMs) this.#arm(this.#limitMs - ageMs);
-    else this.#onExpired(oldest, ageMs);
+    if (this.#closed) return;
+    const nowMs = this.#clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const watched of this.#pending) {
+      const ageMs = nowMs - watched.sinceMs;
+      if (ageMs >= watched.limitMs) return this.#onExpired(watched, ageMs);
+      nextMs = Math.min(nextMs, watched.limitMs - ageMs);
+    }
+    if (this.#pending.size > 0) this.#arm(nextMs);
   }
 }
 
