@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freeAddress } from './ports.ts';
 
 /** What a link does to the bytes that cross it. */
@@ -92,20 +93,22 @@ export class LinkProxy {
       to.destroy();
     };
     from.on('error', over).on('close', over);
+    // What came first goes first, also when the delay has become shorter meanwhile.
+    let passed = Promise.resolve();
     from.on('data', (bytes) => {
       record(bytes);
-      const pass = () => {
-        if (to.writable && !to.write(bytes)) {
-          from.pause();
-          to.once('drain', () => {
-            if (this.#state === 'open') from.resume();
-          });
-        }
-      };
-      // Timers of one length ring in the order in which they were set.
-      if (this.#delayMs > 0) setTimeout(pass, this.#delayMs);
-      else pass();
+      const dueMs = performance.now() + this.#delayMs;
+      passed = passed.then(() => this.#pass(from, to, bytes, dueMs));
     });
     if (this.#state === 'stalled') from.pause();
+  }
+  async #pass(from: Socket, to: Socket, bytes: Uint8Array, dueMs: number): Promise<void> {
+    const leftMs = dueMs - performance.now();
+    if (leftMs > 0) await sleep(leftMs);
+    if (!to.writable || to.write(bytes)) return;
+    from.pause();
+    to.once('drain', () => {
+      if (this.#state === 'open') from.resume();
+    });
   }
 }
