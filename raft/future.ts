@@ -172,6 +172,11 @@ export class EntryFuture extends SettableFuture<unknown> implements ApplyFuture 
     this.#isTaken = true;
   }
 
+  /** False while it waits to be let in. */
+  get isTaken(): boolean {
+    return this.#isTaken;
+  }
+
   /** Whoever waited has given up: what was taken goes on, and nobody is told what comes of it. */
   abandon(error: Error): void {
     if (this.#isTaken) this.lost(error);

@@ -119,6 +119,21 @@ describe('whoever gives up', () => {
     await nodes.close();
   });
 
+  it('leaves its place in line to others, by the thousand', async () => {
+    const { raft, time, nodes, others } = await led(3);
+    nodes.isolate(...others);
+    const caller = new AbortController();
+    const { signal } = caller;
+    raft.addNonvoter('y', 'y:1');
+    await time.pass(1);
+    for (let i = 0; i < 65_536; i += 1) raft.removeServer('nobody', 0, { signal });
+    expect(await time.error(raft.removeServer('one too many'))).toBe(ErrEnqueueTimeout);
+    caller.abort();
+    nodes.connect();
+    expect(await time.error(raft.addNonvoter('z', 'z:1'))).toBeNull();
+    await nodes.close();
+  });
+
   it('may be thousands at once, by one signal', async () => {
     const cluster = await led(3);
     cluster.nodes.isolate(cluster.leader);

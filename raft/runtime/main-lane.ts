@@ -135,6 +135,16 @@ export class MainLane {
     });
   }
 
+  /** Whoever made a proposal that waits has given up. */
+  withdraw(proposal: EntryProposal): void {
+    this.#proposals.leave(proposal);
+  }
+
+  /** Whoever wished for a change that waits has given up. */
+  withdrawChange(request: ChangeRequest): void {
+    this.#changes.leave(request);
+  }
+
   /** Takes a wish to change the configuration; it waits until the change before it is committed. */
   proposeChange(request: ChangeRequest): void {
     this.flush();

@@ -26,7 +26,7 @@ import { abortedBy, giveUpOn, limitsOf, type Timeout } from '../timeout.ts';
 import { EntryWaiter } from './effects.ts';
 import type { Waiter } from './ledger.ts';
 import { LinearReader } from './linear-reader.ts';
-import { EntryProposal } from './main-lane.ts';
+import { type ChangeRequest, EntryProposal } from './main-lane.ts';
 import type { NodeRunner } from './node-runner.ts';
 
 /**
@@ -46,9 +46,14 @@ export class Requests {
     const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
     if (!this.#isRefused(future, signal)) {
+      const { main } = this.#runner;
       const deadlineMs = this.#deadline(timeoutMs);
-      this.#runner.main.propose(new EntryProposal(type, data, extensions, future, deadlineMs));
-      giveUpOn(signal, future, (error) => future.abandon(error));
+      const proposal = new EntryProposal(type, data, extensions, future, deadlineMs);
+      main.propose(proposal);
+      giveUpOn(signal, future, (error) => {
+        future.abandon(error);
+        if (!future.isTaken) main.withdraw(proposal);
+      });
     }
     return future;
   }
@@ -63,7 +68,7 @@ export class Requests {
     const runner = this.#runner;
     if (runner.node.config.protocolVersion < minimumVersion) future.refused(ErrUnsupportedProtocol);
     else if (!this.#isRefused(future, signal)) {
-      runner.main.proposeChange({
+      const request: ChangeRequest = {
         deadlineMs: this.#deadline(timeoutMs),
         sizeBytes: 0,
         get hasLeft() {
@@ -75,8 +80,12 @@ export class Requests {
           const ticket = runner.ledger.open(new EntryWaiter(future));
           return { kind: 'changeConfiguration', change, ticket };
         },
+      };
+      runner.main.proposeChange(request);
+      giveUpOn(signal, future, (error) => {
+        future.abandon(error);
+        if (!future.isTaken) runner.main.withdrawChange(request);
       });
-      giveUpOn(signal, future, (error) => future.abandon(error));
     }
     return new WithoutResponse(future);
   }

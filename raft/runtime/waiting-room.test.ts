@@ -7,13 +7,17 @@ function setUp() {
   const time = new VirtualTime();
   const room = new WaitingRoom<Guest>(time.clock);
   const refused: string[] = [];
-  const guest = (name: string, deadlineMs = 0, sizeBytes = 1): Guest => ({
+  const guest = (name: string, deadlineMs = 0, sizeBytes = 1) => ({
     deadlineMs,
     sizeBytes,
     hasLeft: false,
-    refuse: (error) => void refused.push(`${name}: ${error.message}`),
+    refuse: (error: Error) => void refused.push(`${name}: ${error.message}`),
   });
-  return { time, room, refused, guest };
+  const leave = (one: ReturnType<typeof guest>): void => {
+    one.hasLeft = true;
+    room.leave(one);
+  };
+  return { time, room, refused, guest, leave };
 }
 
 describe('a waiting room', () => {
@@ -70,7 +74,7 @@ describe('a waiting room', () => {
     expect([room.next(), room.next()]).toEqual([a, c]);
   });
 
-  it('has a size, by heads and by bytes, and tells whoever does not fit in at once', () => {
+  it('has a size, by heads and by bytes, and tells whoever does not fit in at once (S2)', () => {
     const byHeads = setUp();
     for (let i = 0; i < 65_536; i += 1) byHeads.room.enter(byHeads.guest(`${i}`));
     expect(byHeads.room.enter(byHeads.guest('one too many'))).toBe(false);
@@ -83,6 +87,35 @@ describe('a waiting room', () => {
     expect(byBytes.room.enter(byBytes.guest('c', 0, 1))).toBe(false);
     byBytes.room.next();
     expect(byBytes.room.enter(byBytes.guest('d', 0, 1))).toBe(true);
+  });
+
+  it('has room again for as many as have given up, by heads and by bytes (S2)', () => {
+    const { room, refused, guest, leave } = setUp();
+    const guests = Array.from({ length: 65_536 }, (_, i) => guest(`${i}`, 0, 4096));
+    for (const one of guests) room.enter(one);
+    const [first, ...others] = guests;
+    if (first === undefined) throw new Error('expected guests');
+    expect(room.enter(guest('one too many'))).toBe(false);
+    leave(first);
+    expect(room.enter(guest('in its place', 0, 4096))).toBe(true);
+    expect(room.enter(guest('one too many'))).toBe(false);
+    for (const one of others) leave(one);
+    expect(room.length).toBe(1);
+    expect(room.enter(guest('large', 0, 256 * 1024 * 1024 - 4096))).toBe(true);
+    expect(refused).toHaveLength(2);
+  });
+
+  it('passes over whoever has given up, and refuses nobody twice', async () => {
+    const { time, room, refused, guest, leave } = setUp();
+    const guests = ['a', 'b', 'c', 'd', 'e'].map((name) => guest(name, 20));
+    for (const one of guests) room.enter(one);
+    room.watchDeadlines();
+    const [a, b, , , e] = guests;
+    for (const one of [b, e]) if (one !== undefined) leave(one);
+    expect([room.length, room.next(), room.length]).toEqual([3, a, 2]);
+    await time.pass(30);
+    expect(refused.map((text) => text.slice(0, 2))).toEqual(['c:', 'd:']);
+    expect([room.length, room.next()]).toEqual([0, undefined]);
   });
 
   it('is empty after everybody was refused, and keeps no timer', async () => {

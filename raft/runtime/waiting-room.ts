@@ -7,7 +7,7 @@ export interface Guest {
   /** When it gives up, in milliseconds of the node's clock; 0 for never. */
   readonly deadlineMs: number;
   readonly sizeBytes: number;
-  /** Wants in no more, and was told so. It keeps its place until its turn comes. */
+  /** Wants in no more, and was told so; {@link WaitingRoom.leave} frees its place. */
   readonly hasLeft: boolean;
   /** It was never let in. */
   refuse(error: Error): void;
@@ -25,6 +25,8 @@ export class WaitingRoom<T extends Guest> {
   readonly #clock: Clock;
   readonly #guests = new RingBuffer<T>();
   #bytes = 0;
+  /** Guests that have left and are still among the others. */
+  #gone = 0;
   #sweep: TimerHandle | null = null;
   #sweepAtMs = 0;
   /**
@@ -37,12 +39,12 @@ export class WaitingRoom<T extends Guest> {
   }
 
   get length(): number {
-    return this.#guests.length;
+    return this.#guests.length - this.#gone;
   }
 
   /** Lets `guest` wait, or refuses it at once when the room is full. */
   enter(guest: T): boolean {
-    if (this.#guests.length >= MAX_WAITING || this.#bytes > MAX_WAITING_BYTES) {
+    if (this.length >= MAX_WAITING || this.#bytes > MAX_WAITING_BYTES) {
       guest.refuse(ErrEnqueueTimeout);
       return false;
     }
@@ -52,16 +54,22 @@ export class WaitingRoom<T extends Guest> {
     return true;
   }
 
-  /** The next in line, who stays in line. */
-  peek(): T | undefined {
-    return this.#guests.at(0);
+  /** A guest that waits has given up: its place is free. */
+  leave(guest: T): void {
+    this.#bytes -= guest.sizeBytes;
+    this.#gone += 1;
+    // Not one by one: thousands may leave at once.
+    if (this.#gone > this.length) this.#keep(() => true);
   }
 
   /** Lets the next in line in. Whoever waited too long is refused and passed over. */
   next(): T | undefined {
     for (let guest = this.#guests.shift(); guest !== undefined; guest = this.#guests.shift()) {
+      if (guest.hasLeft) {
+        this.#gone -= 1;
+        continue;
+      }
       this.#bytes -= guest.sizeBytes;
-      if (guest.hasLeft) continue;
       if (guest.deadlineMs === 0 || this.#clock.monotonicMs() <= guest.deadlineMs) return guest;
       guest.refuse(ErrEnqueueTimeout);
     }
@@ -72,7 +80,7 @@ export class WaitingRoom<T extends Guest> {
   /** Call when guests stay behind: makes sure that their deadlines are looked at. */
   watchDeadlines(): void {
     const earliestMs = this.#earliestMs;
-    if (this.#guests.length === 0 || earliestMs === 0) return;
+    if (this.length === 0 || earliestMs === 0) return;
     if (this.#sweep !== null && this.#sweepAtMs <= earliestMs) return;
     this.#sweep?.cancel();
     this.#sweepAtMs = earliestMs;
@@ -88,9 +96,10 @@ export class WaitingRoom<T extends Guest> {
     this.#sweep?.cancel();
     this.#sweep = null;
     for (let guest = this.#guests.shift(); guest !== undefined; guest = this.#guests.shift()) {
-      guest.refuse(error);
+      if (!guest.hasLeft) guest.refuse(error);
     }
     this.#bytes = 0;
+    this.#gone = 0;
   }
 
   #noteDeadline(deadlineMs: number): void {
@@ -100,20 +109,28 @@ export class WaitingRoom<T extends Guest> {
 
   #refuseLate(): void {
     const nowMs = this.#clock.monotonicMs();
-    this.#earliestMs = 0;
-    const count = this.#guests.length;
     const late: T[] = [];
+    this.#keep((guest) => {
+      const isLate = guest.deadlineMs > 0 && guest.deadlineMs <= nowMs;
+      if (isLate) late.push(guest);
+      return !isLate;
+    });
+    for (const guest of late) guest.refuse(ErrEnqueueTimeout);
+  }
+
+  /** Lets those stay who may, in their order; whoever has left is forgotten. */
+  #keep(stays: (guest: T) => boolean): void {
+    const count = this.#guests.length;
+    this.#earliestMs = 0;
+    this.#gone = 0;
     for (let i = 0; i < count; i += 1) {
       const guest = this.#guests.shift();
       if (guest === undefined) break;
-      if (guest.deadlineMs > 0 && guest.deadlineMs <= nowMs) {
-        this.#bytes -= guest.sizeBytes;
-        late.push(guest);
-      } else {
+      if (guest.hasLeft) continue;
+      if (stays(guest)) {
         this.#guests.push(guest);
         this.#noteDeadline(guest.deadlineMs);
-      }
+      } else this.#bytes -= guest.sizeBytes;
     }
-    for (const guest of late) guest.refuse(ErrEnqueueTimeout);
   }
 }
