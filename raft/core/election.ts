@@ -46,6 +46,8 @@ export interface Candidacy {
   phase: 'asking-pre-votes' | 'asking-votes';
   preVotes: Tally;
   votes: Tally;
+  /** What its timer was last drawn from, in milliseconds; the config may have changed since. */
+  electionTimeoutMs: number;
 }
 
 /** A fresh attempt; the votes needed are counted once, by the latest configuration. */
@@ -56,7 +58,15 @@ export function newCandidacy(node: NodeState): Candidacy {
     phase: 'asking-pre-votes',
     preVotes: new Tally(needed),
     votes: new Tally(needed),
+    electionTimeoutMs: node.config.electionTimeoutMs,
   };
+}
+
+/** Gives a candidacy a fresh time limit. */
+export function limitCandidacy(node: NodeState, candidacy: Candidacy, out: Effects): void {
+  const { electionTimeoutMs } = node.config;
+  candidacy.electionTimeoutMs = electionTimeoutMs;
+  out.setTimer('election', randomTimeoutMs(node.random, electionTimeoutMs));
 }
 
 /** Starts one round of candidacy: asks for pre-votes first, unless that is off or was settled. */
@@ -70,7 +80,7 @@ export function campaign(node: NodeState, now: Now, out: Effects): void {
     'entering candidate state',
   );
   node.log.debug({ needed: candidacy.needed, term: nextTerm }, 'calculated votes needed');
-  out.setTimer('election', randomTimeoutMs(node.random, node.config.electionTimeoutMs));
+  limitCandidacy(node, candidacy, out);
   if (node.config.preVote && !node.candidateFromTransfer) askForPreVotes(node, candidacy, now, out);
   else standForElection(node, candidacy, now, out);
 }

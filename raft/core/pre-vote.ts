@@ -2,12 +2,11 @@ import { utf8ToString } from '../../internal/bytes.ts';
 import { hasVote, inConfiguration, type ServerID, votersOf } from '../configuration.ts';
 import { RequestPreVoteRequest, RequestPreVoteResponse } from '../messages.ts';
 import type { Effects } from './effect.ts';
-import { type Candidacy, standForElection, Tally } from './election.ts';
+import { type Candidacy, limitCandidacy, standForElection, Tally } from './election.ts';
 import type { Now, Outcome, Ticket } from './input.ts';
 import { lastEntryOf, type NodeState } from './node.ts';
 import { isStranger } from './request-vote.ts';
 import { followNewerTerm } from './term.ts';
-import { randomTimeoutMs } from './timeouts.ts';
 
 /**
  * Asks the voters whether an election could be won, before the term is raised for it, so that a
@@ -106,7 +105,7 @@ function countPreVote(
   if (preVotes.won) {
     node.log.info(result, 'pre-vote successful, starting election');
     candidacy.votes = new Tally(candidacy.needed);
-    out.setTimer('election', randomTimeoutMs(node.random, node.config.electionTimeoutMs));
+    limitCandidacy(node, candidacy, out);
     standForElection(node, candidacy, now, out);
   } else if (preVotes.lost) {
     node.log.info(result, 'pre-vote campaign failed, waiting for election timeout');

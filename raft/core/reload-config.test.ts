@@ -62,6 +62,14 @@ describe('a shorter heartbeat timeout', () => {
     expect(timersOf(out)).toEqual(['election=300']);
   });
 
+  it('gives a candidate one too when its timer is older than the change before (S9)', () => {
+    const node = newNode({ config: { electionTimeoutMs: 9000 } });
+    stand(node);
+    expect(timersOf(reload(node, { electionTimeoutMs: 300 }))).toEqual([]);
+    expect(timersOf(reload(node, shorter))).toEqual(['election=300']);
+    expect(timersOf(reload(node, { heartbeatTimeoutMs: 50 }))).toEqual([]);
+  });
+
   it('does not disturb a node that is shut down', () => {
     const node = newNode();
     step(node, { kind: 'shutdown' });

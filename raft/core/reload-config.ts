@@ -1,8 +1,8 @@
 import { RaftState } from '../state.ts';
 import type { Effects } from './effect.ts';
+import { limitCandidacy } from './election.ts';
 import { beat } from './heartbeat.ts';
 import type { CoreConfig, NodeState } from './node.ts';
-import { randomTimeoutMs } from './timeouts.ts';
 
 /** The part of the config that the rules read and that may change while they run. */
 export type ReloadedConfig = Pick<
@@ -18,17 +18,16 @@ export type ReloadedConfig = Pick<
 export function onReloadConfig(node: NodeState, reloaded: ReloadedConfig, out: Effects): void {
   const { config } = node;
   const isShorter = reloaded.heartbeatTimeoutMs < config.heartbeatTimeoutMs;
-  const isNewElection = reloaded.electionTimeoutMs !== config.electionTimeoutMs;
   config.heartbeatTimeoutMs = reloaded.heartbeatTimeoutMs;
   config.electionTimeoutMs = reloaded.electionTimeoutMs;
   config.trailingLogs = reloaded.trailingLogs;
   if (!isShorter) return;
-  const { leadership, role } = node;
+  const { leadership, candidacy, role } = node;
   if (leadership !== null) {
     for (const peer of leadership.peers.values()) beat(node, leadership, peer, out);
   }
   if (role === RaftState.Follower) out.setTimer('heartbeat', 0);
-  if (role === RaftState.Candidate && isNewElection) {
-    out.setTimer('election', randomTimeoutMs(node.random, config.electionTimeoutMs));
+  if (candidacy !== null && candidacy.electionTimeoutMs !== config.electionTimeoutMs) {
+    limitCandidacy(node, candidacy, out);
   }
 }
