@@ -76,11 +76,12 @@ function setUp({ logs = [] as readonly Log[], term = 1, snaps = snapshotsOf() } 
 const first = configurationEntry(1, 1, voters('a', 'b'));
 
 describe('a node that starts', () => {
-  it('from nothing knows nothing', async () => {
-    const { read } = setUp({ term: 0 });
+  it('from nothing knows nothing, and writes that (S11)', async () => {
+    const { read, store } = setUp({ term: 0 });
     const { currentTerm, vote, terms, snapshotIndex, configurations } = await read();
     expect([currentTerm, vote, terms.lastIndex, snapshotIndex]).toEqual([0, null, 0, 0]);
     expect(configurations.latestIndex).toBe(0);
+    expect(store.writes).toEqual(['CurrentTerm=0']);
   });
 
   it('is what it was: term, vote, log and membership (S12)', async () => {
@@ -119,7 +120,7 @@ describe('a node that starts', () => {
     }
   });
 
-  it('writes its term before anything else rests on what was read (rule 5)', async () => {
+  it('writes its term before anything else rests on what was read (S11)', async () => {
     const { read, store, fsm } = setUp({
       logs: [first],
       term: 7,
@@ -176,11 +177,17 @@ describe('a snapshot at start-up', () => {
   });
 
   it('is only looked at when the FSM keeps its own state (S17)', async () => {
-    const { read, fsm } = setUp({
-      term: 2,
-      snaps: snapshotsOf({ index: 10, term: 2, fault: 'x' }),
+    const configuration = voters('a', 'd');
+    const newest = { index: 10, term: 2, configuration, configurationIndex: 6, fault: 'x' };
+    const { read, fsm } = setUp({ term: 2, snaps: snapshotsOf(newest) });
+    const { snapshotIndex, snapshotTerm, configurations } = await read(false);
+    expect([snapshotIndex, snapshotTerm]).toEqual([10, 2]);
+    expect(configurations).toMatchObject({
+      latest: configuration,
+      latestIndex: 6,
+      committed: configuration,
+      committedIndex: 6,
     });
-    expect((await read(false)).snapshotIndex).toBe(10);
     expect(fsm.restores).toBe(0);
   });
 
@@ -315,7 +322,7 @@ describe('damage is refused', () => {
     await expect(read()).rejects.toThrow('vote of term 4 is ahead of the current term 3');
   });
 
-  it('a last entry that the store does not hold', async () => {
+  it('a last entry that the store does not hold (S11)', async () => {
     const { read, store } = setUp({ logs: [first] });
     store.lastIndex = () => 3;
     await expect(read()).rejects.toThrow('failed to get last log at index 3: log not found');
@@ -327,7 +334,15 @@ describe('damage is refused', () => {
     await expect(read()).rejects.toThrow('no entry 1');
   });
 
-  it('a stable store that cannot be read', async () => {
+  it('a log store that does not say where its log ends (S11)', async () => {
+    const { read, store } = setUp();
+    store.lastIndex = () => {
+      throw new Error('corrupt page');
+    };
+    await expect(read()).rejects.toThrow('failed to find last log: corrupt page');
+  });
+
+  it('a stable store that cannot be read (S11)', async () => {
     const { read, store } = setUp();
     store.getUint64 = () => {
       throw new Error('corrupt page');
@@ -339,7 +354,7 @@ describe('damage is refused', () => {
 describe('whether there is any state', () => {
   const none: StableStore = new AbleHookedStore();
 
-  it('is told by the term, the log or a snapshot, each alone', async () => {
+  it('is told by the term, the log or a snapshot, each alone (S19)', async () => {
     const empty = new AbleHookedStore();
     const withTerm = new AbleHookedStore();
     withTerm.inner.setUint64(KEY_CURRENT_TERM, 2);
@@ -360,12 +375,20 @@ describe('whether there is any state', () => {
     expect(await hasExistingState(cut, cut, snapshotsOf())).toBe(true);
   });
 
-  it('is not guessed when a store cannot be read', async () => {
-    const broken = new AbleHookedStore();
-    broken.lastIndex = () => {
+  it('is not guessed when a store cannot be read (S19)', async () => {
+    const fault = (): never => {
       throw new Error('no disk');
     };
-    const answer = hasExistingState(broken, none, snapshotsOf());
-    await expect(answer).rejects.toThrow('failed to get last log index: no disk');
+    const broken = Object.assign(new AbleHookedStore(), { lastIndex: fault, getUint64: fault });
+    const lost = { ...snapshotsOf(), list: fault };
+    await expect(hasExistingState(broken, broken, snapshotsOf())).rejects.toThrow(
+      'failed to read current term: no disk',
+    );
+    await expect(hasExistingState(broken, none, snapshotsOf())).rejects.toThrow(
+      'failed to get last log index: no disk',
+    );
+    await expect(hasExistingState(new AbleHookedStore(), none, lost)).rejects.toThrow(
+      'failed to list snapshots: no disk',
+    );
   });
 });

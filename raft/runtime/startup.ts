@@ -57,7 +57,7 @@ function missing(index: number, last: number): RaftError {
 export async function readInitialState(sources: Sources): Promise<InitialState> {
   const { logs, stable } = sources;
   const { currentTerm, vote } = await readHardState(stable);
-  const lastIndex = await logs.lastIndex();
+  const lastIndex = await endOf(logs);
   const lastLog = lastIndex > 0 ? await lastEntry(logs, lastIndex) : null;
   await syncEverything(sources, currentTerm, lastLog);
 
@@ -97,6 +97,16 @@ async function readHardState(
     if (error instanceof RaftError) throw error;
     const cause = asError(error);
     throw new RaftError('ERR_STARTUP', `failed to load current term: ${cause.message}`, { cause });
+  }
+}
+
+async function endOf(logs: LogStore): Promise<number> {
+  try {
+    return await logs.lastIndex();
+  } catch (error) {
+    if (error instanceof RaftError) throw error;
+    const cause = asError(error);
+    throw new RaftError('ERR_STARTUP', `failed to find last log: ${cause.message}`, { cause });
   }
 }
 
