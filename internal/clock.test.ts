@@ -10,7 +10,7 @@ describe('clampDelayMs', () => {
     [2 ** 31 - 1, MAX_TIMER_DELAY_MS],
     [2 ** 31, MAX_TIMER_DELAY_MS],
     [Number.POSITIVE_INFINITY, MAX_TIMER_DELAY_MS],
-  ])('makes %f ms a delay that setTimeout can count: %f ms', (delay, clamped) => {
+  ])('makes %f ms a delay that setTimeout can count: %f ms (S25)', (delay, clamped) => {
     expect(clampDelayMs(delay)).toBe(clamped);
   });
 });
@@ -35,7 +35,7 @@ describe('systemClock', () => {
     expect(rung).toEqual(['once']);
   });
 
-  it('does not ring at once when the delay is longer than it can count', async () => {
+  it('does not ring at once when the delay is longer than it can count (S25)', async () => {
     let rung = false;
     const timer = systemClock.setTimer(2 ** 40, () => {
       rung = true;

@@ -94,7 +94,7 @@ it('takes a filter that throws for one that wants nothing', () => {
   expect(other.getNumObserved()).toBe(1);
 });
 
-it('lets only so many wait for a blocking observer that nobody reads (S157)', async () => {
+it('lets only so many wait for a blocking observer that nobody reads (S2, S157)', async () => {
   const channel = new Channel<Observation>(1);
   const observer = newObserver(channel, true, null);
   const registry = registryWith(observer);

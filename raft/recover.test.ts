@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { utf8ToString } from '../internal/bytes.ts';
+import { Timestamp } from '../internal/timestamp.ts';
 import { server, voters } from '../testing/core-fixture.ts';
 import { HookedStore, TestCluster, type TestNode } from '../testing/runtime-fixture.ts';
 import { Configuration, ServerSuffrage } from './configuration.ts';
@@ -20,16 +21,18 @@ function brandNew(): { readonly node: TestNode; readonly store: HookedStore } {
 }
 
 describe('bootstrapping the stores of a node', () => {
-  it('writes term 1, then the configuration as entry 1 of it', async () => {
+  it('writes term 1, then the configuration as entry 1 of it (S18)', async () => {
     const { node, store } = brandNew();
     await bootstrap(node);
     expect(store.writes).toEqual(['CurrentTerm=1', 'store 1-1']);
     const entry = store.inner.getLog(1);
     expect([entry.index, entry.term, entry.type]).toEqual([1, 1, LogType.LogConfiguration]);
+    expect(entry.extensions).toBeNull();
+    expect(Timestamp.from(entry.appendedAt).isZero).toBe(true);
     expect(decodeConfiguration(entry.data ?? new Uint8Array())).toEqual(voters('a', 'b'));
   });
 
-  it('is what a node can start from', async () => {
+  it('is what a node can start from (S13, S18)', async () => {
     const cluster = new TestCluster();
     const node = cluster.add();
     await bootstrap(node, voters('a'));
@@ -39,7 +42,7 @@ describe('bootstrapping the stores of a node', () => {
     await cluster.close();
   });
 
-  it('writes the legacy form for protocol versions below 3', async () => {
+  it('writes the legacy form for protocol versions below 3 (S18)', async () => {
     const { node, store } = brandNew();
     const config = { ...node.config, protocolVersion: 2, localID: 'a:1' };
     const configuration = new Configuration([{ ...server('a'), id: 'a:1' }]);
@@ -50,7 +53,7 @@ describe('bootstrapping the stores of a node', () => {
     expect(decodePeers(entry.data ?? new Uint8Array(), { decodePeer })).toEqual(configuration);
   });
 
-  it('is refused when there is any state, and changes nothing', async () => {
+  it('is refused when there is any state, and changes nothing (S18)', async () => {
     const { node, store } = brandNew();
     await bootstrap(node);
     const { writes } = store;
@@ -62,23 +65,25 @@ describe('bootstrapping the stores of a node', () => {
     ['nobody', new Configuration(), 'need at least one voter'],
     ['no voter', new Configuration([server('a', ServerSuffrage.Nonvoter)]), 'at least one voter'],
     ['one name twice', voters('a', 'a'), 'duplicate ID'],
-  ])('is refused for %s, before anything is written', async (_, configuration, text) => {
+  ])('is refused for %s, before anything is written (S18)', async (_, configuration, text) => {
     const { node, store } = brandNew();
     await expect(bootstrap(node, configuration)).rejects.toThrow(text);
     expect(store.writes).toEqual([]);
   });
 
-  it('is refused with a config that cannot work', async () => {
+  it('is refused with a config that cannot work (S18)', async () => {
     const { node, store } = brandNew();
     const config = { ...node.config, localID: '' };
-    await expect(bootstrap(node, voters('a'), config)).rejects.toThrow('LocalID cannot be empty');
+    await expect(bootstrap(node, voters('a', 'a'), config)).rejects.toThrow(
+      'LocalID cannot be empty',
+    );
     expect(store.writes).toEqual([]);
   });
 
   it.each([
     ['CurrentTerm=1', 'failed to save current term: disk is full'],
     ['store 1-1', 'failed to append configuration entry to log: disk is full'],
-  ])('says which step failed: %s', async (step, text) => {
+  ])('says which step failed: %s (S18)', async (step, text) => {
     const { node, store } = brandNew();
     store.onWrite = (what) => {
       if (what === step) throw new Error('disk is full');
@@ -86,7 +91,7 @@ describe('bootstrapping the stores of a node', () => {
     await expect(bootstrap(node)).rejects.toThrow(text);
   });
 
-  it('says so when it cannot find out whether there is any state', async () => {
+  it('says so when it cannot find out whether there is any state (S18, S19)', async () => {
     const { node, store } = brandNew();
     store.getUint64 = () => {
       throw new Error('corrupt page');

@@ -177,13 +177,14 @@ describe('FileSnapshotStore', () => {
     expect(existsSync(base)).toBe(false);
   });
 
-  it('gives snapshots of one entry in one millisecond their own names (S172)', async () => {
+  it('gives snapshots of one entry in one millisecond their own names (S172, S175)', async () => {
     const clock = { wallTime: () => new Timestamp(7, 0) };
     const init = { fileSystem: nodeFileSystem, logger: silentLogger, clock };
     const ids = [await take(await FileSnapshotStore.open(base, 9, init), 10)];
     const store = await FileSnapshotStore.open(base, 9, init);
     ids.push(await take(store, 10), await take(store, 10));
     expect(ids).toEqual(['3-10-7000', '3-10-7001', '3-10-7002']);
+    expect((await store.list()).map(({ id }) => id)).toEqual([...ids].reverse());
   });
 
   it('lets a reader finish whose snapshot is reaped, and refuses a second pass', async () => {

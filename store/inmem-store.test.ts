@@ -17,7 +17,7 @@ function entry(index: number, term = 1): Log {
 }
 
 describe('InmemStore', () => {
-  it('keeps the very objects that it is given, and is not monotonic (S169)', () => {
+  it('keeps the very objects that it is given, and is not monotonic (S169, test 40)', () => {
     const store = newInmemStore();
     expect(store).toBeInstanceOf(InmemStore);
     const log = entry(4);

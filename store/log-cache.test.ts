@@ -116,7 +116,7 @@ describe('LogCache', () => {
     expect(newLogCache(1, newInmemStore())).toBeInstanceOf(LogCache);
   });
 
-  it('is as monotonic as the store behind (S168)', () => {
+  it('is as monotonic as the store behind (S168, test 40)', () => {
     const inmem = newInmemStore();
     expect(isMonotonicStore(newLogCache(1, inmem))).toBe(false);
     const monotonic = { ...plain(inmem), isMonotonic: () => true };

@@ -82,7 +82,7 @@ describe('handing over the leadership', () => {
     await nodes.close();
   });
 
-  it('takes nothing meanwhile, and takes it again afterwards (S93, test 53, test 63)', async () => {
+  it('takes nothing meanwhile, and takes it again afterwards (S60, S93, test 53, test 63)', async () => {
     const { nodes, time, leader, raft, target } = await cluster(3);
     nodes.isolate(target);
     await time.result(raft.apply(utf8('behind')));
@@ -100,6 +100,9 @@ describe('handing over the leadership', () => {
     ];
     for (const future of refused) {
       expect(await time.error(future)).toBe(ErrLeadershipTransferInProgress);
+    }
+    for (const future of [raft.verifyLeader(), raft.getConfiguration(), raft.snapshot()]) {
+      expect(await time.error(future)).toBeNull();
     }
     const afterwards = transfer.error().then(() => raft.apply(utf8('y')).error());
     expect((await time.error(transfer))?.message).toMatch(/transfer timeout|TimeoutNow/);

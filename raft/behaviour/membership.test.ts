@@ -209,7 +209,7 @@ describe('a change that is made', () => {
     await nodes.close();
   });
 
-  it('holds at once, before it is committed: the new server counts (S129)', async () => {
+  it('holds at once, before it is committed: the new server counts (S24, S129)', async () => {
     const { nodes, time, raft } = await cluster(1);
     const change = raft.addVoter('z', 'z:1');
     await time.pass(20);

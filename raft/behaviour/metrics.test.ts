@@ -89,7 +89,7 @@ it('counts each round of a campaign, but a lost leader once', async () => {
   expect(leader.isLeader).toBe(true);
 });
 
-it('measures an entry from its dispatch to its commit, and its way to the disk', async () => {
+it('measures an entry from its dispatch to its commit, and its way to the disk (S63)', async () => {
   const { time, leader, others, meter } = await cluster(3);
   await time.pass(100);
   for (const node of others) storeOf(node).onWrite = () => node.clock.sleep(7);
@@ -147,7 +147,7 @@ it('measures each command that the FSM applies, and how long a restore takes', a
   expect(meter.values('raft.fsm.lastRestoreDuration')).toHaveLength(1);
 });
 
-it('samples the silence of every voter but itself when it looks at its lease', async () => {
+it('samples the silence of every voter but itself when it looks at its lease (S51)', async () => {
   const { time, meter } = await cluster(3, { leaderLeaseTimeout: 40 });
   await time.pass(400);
   const samples = meter.values('raft.leader.lastContact');

@@ -62,7 +62,7 @@ describe('bootstrapping a running node', () => {
   const nonvoter = new Configuration([server('a', ServerSuffrage.Nonvoter), server('b')]);
   const twice = new Configuration([server('a'), server('b'), server('b')]);
   it.each<[string, NodeState, Configuration, unknown]>([
-    ['it is done a second time (3)', newNode(), three, ErrCantBootstrap],
+    ['it is done a second time', newNode(), three, ErrCantBootstrap],
     ['the node has a later term', fresh({ currentTerm: 2 }), three, ErrCantBootstrap],
     [
       'the node has voted',
@@ -77,9 +77,10 @@ describe('bootstrapping a running node', () => {
       ErrCantBootstrap,
     ],
     ['the node is left out', fresh(), voters('b', 'c'), ErrNotVoter],
-    ['the node is a nonvoter (4)', fresh(), nonvoter, ErrNotVoter],
+    ['it is left out of what is no configuration', fresh(), voters('b', 'b'), ErrNotVoter],
+    ['the node is a nonvoter', fresh(), nonvoter, ErrNotVoter],
     ['a server is named twice', fresh(), twice, { code: 'ERR_INVALID_CONFIGURATION' }],
-  ])('is refused when %s, and nothing is written', (_what, node, configuration, error) => {
+  ])('is refused when %s, and nothing is written (S20)', (_what, node, configuration, error) => {
     const before = node.currentTerm;
     const out = bootstrap(node, configuration);
     expect(out.list).toMatchObject([{ kind: 'settleError', ticket: 7, error }]);

@@ -94,7 +94,7 @@ describe('handing over', () => {
     expect(timersOf(out)).toEqual(['transfer=2000']);
   });
 
-  it('brings the server up to date first (S91)', () => {
+  it('brings the server up to date first, by what it acknowledges (S83, S91)', () => {
     const node = settled();
     step(node, { kind: 'propose', proposals: [command, command] });
     expect(only(transfer(node), 'sendTimeoutNow')).toEqual([]);

@@ -159,7 +159,7 @@ describe('a change of the membership', () => {
     expect(lines.at(-1)).toBe('info: updating peer');
   });
 
-  it('keeps its peers when only their suffrage changes', () => {
+  it('keeps its peers when only their suffrage changes (S86)', () => {
     const node = settled();
     const b = peerOf(node, 'b');
     const out = change(node, Command.DemoteVoter, 'b');
@@ -320,6 +320,8 @@ describe('a leader that is removed', () => {
     const { node } = removed();
     appended(node, 3);
     commitWith(node, 'b', 3);
+    const command = { type: LogType.LogCommand, data: null, extensions: null };
+    expect(kindsOf(step(node, { kind: 'propose', proposals: [command] }))).toContain('startAppend');
     expect(node).toMatchObject({ role: RaftState.Leader, commitIndex: 2 });
     const out = commitWith(node, 'c', 3);
     expect(kindsOf(out)).toContain('shutdownSelf');

@@ -199,7 +199,7 @@ describe('a peer that cannot be reached', () => {
     expect(stepOfPeer(node, commit).list).toEqual([]);
   });
 
-  it('while it was sent ahead starts again at what it acknowledged (S82, S83)', () => {
+  it('while it was sent ahead starts again at what it acknowledged (S82)', () => {
     const { node, peer } = pipelining();
     const one = to(propose(node), peer);
     sent(node, one);

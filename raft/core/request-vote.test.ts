@@ -45,7 +45,7 @@ function answerOf(out: Effects): boolean {
 }
 
 describe('a vote', () => {
-  it('is persisted together with the term, before the reply (S111, S115)', () => {
+  it('is persisted together with the term, before the reply (S27, S111, S115)', () => {
     const node = voter();
     const request = voteBy('b', { term: 5, ...upToDate });
     const out = ask(node, request, 40);
@@ -155,6 +155,19 @@ describe('a vote is refused', () => {
     expect(lines).toEqual(['warn: rejecting vote request since we have a leader']);
     expect(node.currentTerm).toBe(2);
     expect(answerOf(ask(node, voteBy('b', request)))).toBe(true);
+  });
+
+  it('to whoever has the name of the leader, but not its address (S112)', () => {
+    const by = (id: string, addr: string) => {
+      const rpcHeader = { protocolVersion: 3, id: utf8(id), addr: utf8(addr) };
+      return new RequestVoteRequest({ rpcHeader, term: 12, ...upToDate });
+    };
+    const node = voter();
+    node.leaderAddress = 'b:1';
+    node.leaderID = 'b';
+    expect(answerOf(ask(node, by('b', 'b:2')))).toBe(false);
+    expect(answerOf(ask(node, by('z', 'b:1')))).toBe(false); // a stranger by its ID
+    expect(answerOf(ask(node, by('c', 'b:1')))).toBe(true);
   });
 
   it('not because another leads, when that one asked for the election (S111, test 21)', () => {

@@ -258,7 +258,7 @@ describe('a restore is refused', () => {
     expect(theOnly(restore(node), 'settleError').error).toBe(ErrNotLeader);
   });
 
-  it('while the leadership is being handed over', () => {
+  it('while the leadership is being handed over (S60)', () => {
     const node = leader();
     step(node, { kind: 'transfer', target: null, ticket: 1 });
     const { error } = theOnly(restore(node), 'settleError');

@@ -37,7 +37,7 @@ async function held() {
 }
 
 describe('group commit', () => {
-  it('makes one write of everything that is proposed in one turn', async () => {
+  it('makes one write of everything that is proposed in one turn (S56)', async () => {
     const { nodes, time, raft, store } = await single();
     store.writes.length = 0;
     for (let i = 0; i < 100; i += 1) raft.apply(utf8(`${i}`));
@@ -59,7 +59,7 @@ describe('group commit', () => {
     await nodes.close();
   });
 
-  it('makes several of what is too much for one', async () => {
+  it('makes several of what is too much for one (S56)', async () => {
     const { nodes, time, raft, leader } = await single();
     for (let i = 0; i < 5000; i += 1) raft.apply(utf8('x'));
     const futures = [1, 2, 3].map(() => raft.apply(new Uint8Array(3 * 1024 * 1024)));
