@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Random, randomInteger, seededRandom } from '../internal/random.ts';
 import { Cluster } from './suite/cluster.ts';
+import type { LinkProxy } from './suite/link-proxy.ts';
 import { rounds } from './suite/long.ts';
 import { type Kind, killPeers } from './suite/peer-process.ts';
 import { Writers } from './suite/writers.ts';
@@ -24,12 +25,14 @@ const MIXES: Kind[][] = [
 /** Snapshots often, so that faults hit them as well. */
 const CONFIG = { snapshotInterval: 400, snapshotThreshold: 100, trailingLogs: 50 };
 
-function pick(random: Random): string {
-  return IDS[randomInteger(random, 0, IDS.length - 1)] ?? 'n1';
+/** The leader half of the time: a fault hurts most where it hits that one. */
+async function pick(of: Cluster, random: Random): Promise<string> {
+  const any = IDS[randomInteger(random, 0, IDS.length - 1)] ?? 'n1';
+  return randomInteger(random, 0, 1) === 0 ? any : ((await of.leaderNow()) ?? any);
 }
 
-function pickLink(of: Cluster, random: Random) {
-  const from = pick(random);
+async function pickLink(of: Cluster, random: Random): Promise<LinkProxy[]> {
+  const from = await pick(of, random);
   const others = IDS.filter((id) => id !== from);
   const to = others[randomInteger(random, 0, 1)] ?? from;
   return [of.link(from, to), of.link(to, from)];
@@ -39,7 +42,7 @@ const FAULTS: [string, (of: Cluster, random: Random) => Promise<void>][] = [
   [
     'kill -9 and restart',
     async (of, random) => {
-      const id = pick(random);
+      const id = await pick(of, random);
       await of.stop(id);
       await sleep(randomInteger(random, 0, 700));
       await of.start(id);
@@ -48,7 +51,7 @@ const FAULTS: [string, (of: Cluster, random: Random) => Promise<void>][] = [
   [
     'SIGSTOP for up to 3 s',
     async (of, random) => {
-      const peer = of.peer(pick(random));
+      const peer = of.peer(await pick(of, random));
       peer.signal('SIGSTOP');
       await sleep(randomInteger(random, 50, 3000));
       peer.signal('SIGCONT');
@@ -57,8 +60,8 @@ const FAULTS: [string, (of: Cluster, random: Random) => Promise<void>][] = [
   [
     'a cut link',
     async (of, random) => {
-      const links =
-        randomInteger(random, 0, 1) === 0 ? of.linksOf(pick(random)) : pickLink(of, random);
+      const isAlone = randomInteger(random, 0, 1) === 0;
+      const links = isAlone ? of.linksOf(await pick(of, random)) : await pickLink(of, random);
       const state = randomInteger(random, 0, 1) === 0 ? 'cut' : 'stalled';
       for (const link of links) link.set(state);
       await sleep(randomInteger(random, 50, 1500));
@@ -69,7 +72,7 @@ const FAULTS: [string, (of: Cluster, random: Random) => Promise<void>][] = [
   [
     'a slow link',
     async (of, random) => {
-      const links = pickLink(of, random);
+      const links = await pickLink(of, random);
       for (const link of links) link.set('open', randomInteger(random, 5, 120));
       await sleep(randomInteger(random, 50, 1500));
       for (const link of links) link.set('open');
