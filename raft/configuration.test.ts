@@ -152,7 +152,22 @@ describe('nextConfiguration', () => {
     ['AddVoter: voter', Command.AddVoter, [voter1], [id1(Voter, 'addr1')]],
     ['AddVoter: staging', Command.AddVoter, [id1(Staging)], [id1(Voter, 'addr1')]],
     ['AddVoter: nonvoter', Command.AddVoter, [id1(Nonvoter)], [id1(Voter, 'addr1')]],
-    ['AddStaging: missing', Command.AddStaging, [other], [other, id1(Voter, 'addr1')]],
+    ['AddVoter: missing among others', Command.AddVoter, [other], [other, id1(Voter, 'addr1')]],
+    ['AddStaging: missing', Command.AddStaging, [], [id1(Voter, 'addr1')]],
+    ['AddStaging: missing among others', Command.AddStaging, [other], [other, id1(Voter, 'addr1')]],
+    ['AddStaging: voter', Command.AddStaging, [voter1], [id1(Voter, 'addr1')]],
+    [
+      'AddStaging: staging',
+      Command.AddStaging,
+      [id1(Staging), other],
+      [id1(Voter, 'addr1'), other],
+    ],
+    [
+      'AddStaging: nonvoter',
+      Command.AddStaging,
+      [id1(Nonvoter), other],
+      [id1(Voter, 'addr1'), other],
+    ],
     ['AddNonvoter: missing', Command.AddNonvoter, [other], [other, id1(Nonvoter, 'addr1')]],
     ['AddNonvoter: voter', Command.AddNonvoter, [voter1], [id1(Voter, 'addr1')]],
     [

@@ -1,30 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
-import { FileSnapshotStore } from '../../snapshot/file-snapshot-store.ts';
-import { configurationEntry, voters } from '../../testing/core-fixture.ts';
-import { MemoryFileSystem } from '../../testing/kit/memory-file-system.ts';
-import {
-  HookedStore,
-  ListFSM,
-  logOf,
-  TestCluster,
-  type TestNode,
-} from '../../testing/runtime-fixture.ts';
+import { voters } from '../../testing/core-fixture.ts';
+import { diskSnapshots, keep, stopped } from '../../testing/recovery-fixture.ts';
+import { ListFSM, TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
 import { Configuration } from '../configuration.ts';
 import type { BatchingFSM, ConfigurationStore } from '../fsm.ts';
-import { silentLogger } from '../logger.ts';
 import { parsePeersJSON } from '../peers-json.ts';
-import { getConfiguration } from '../read-configuration.ts';
-import { hasExistingState } from '../recover.ts';
 import { recoverCluster } from '../recover-cluster.ts';
-import type { SnapshotStore } from '../snapshot.ts';
 import { KEY_CURRENT_TERM } from '../stable.ts';
-
-/** Snapshots as they are on a disk: several are kept, and each can be damaged. */
-function diskSnapshots(): Promise<FileSnapshotStore> {
-  const init = { fileSystem: new MemoryFileSystem(), logger: silentLogger };
-  return FileSnapshotStore.open('base', 3, init);
-}
 
 async function applyMany({ time }: TestCluster, { raft }: TestNode, count: number): Promise<void> {
   const futures = Array.from({ length: count }, (_, i) => raft.apply(utf8(`${i}`)));
@@ -34,25 +17,6 @@ async function applyMany({ time }: TestCluster, { raft }: TestNode, count: numbe
 function recover(node: TestNode, configuration: Configuration, fsm = node.fsm): Promise<void> {
   const { config, store, snaps, transport } = node;
   return recoverCluster(config, fsm, store, store, snaps, transport, configuration);
-}
-
-/** Writes a snapshot with these words in it. */
-async function keep(snaps: SnapshotStore, index: number, term: number, words: readonly string[]) {
-  const { transport } = new TestCluster().add();
-  const sink = await snaps.create(1, index, term, voters('a'), 1, transport);
-  await sink.write(utf8(JSON.stringify(words)));
-  await sink.close();
-}
-
-/** A node that does not run and has a few entries: a membership, then commands. */
-async function stopped(commands = 3) {
-  const store = new HookedStore();
-  store.inner.setUint64(KEY_CURRENT_TERM, 2);
-  const entries = Array.from({ length: commands }, (_, i) => logOf(i + 2, 2));
-  store.inner.storeLogs([configurationEntry(1, 1, voters('a', 'b')), ...entries]);
-  const snaps = await diskSnapshots();
-  const node = new TestCluster().add({ store, snaps });
-  return { node, store, snaps };
 }
 
 describe('recoverCluster', () => {
@@ -122,7 +86,7 @@ describe('recoverCluster', () => {
     await cluster.close();
   });
 
-  it('calls apply alone, for commands alone, whatever else the FSM can do (S21)', async () => {
+  it('calls apply alone, for commands alone, whatever else the FSM can do (S21, S136)', async () => {
     class AbleFSM extends ListFSM implements BatchingFSM, ConfigurationStore {
       readonly others: string[] = [];
       applyBatch(): unknown[] {
@@ -206,6 +170,20 @@ describe('recoverCluster', () => {
       },
     ],
     [
+      'failed to check for existing state: failed to list snapshots: bad',
+      ({ store, snaps }) => {
+        store.inner.setUint64(KEY_CURRENT_TERM, 0);
+        store.inner.deleteRange(1, 4);
+        snaps.list = fail;
+      },
+    ],
+    [
+      'failed to find last log: bad',
+      ({ store }) => {
+        store.lastIndex = fail;
+      },
+    ],
+    [
       'failed to list snapshots: bad',
       ({ snaps }) => {
         snaps.list = fail;
@@ -230,6 +208,21 @@ describe('recoverCluster', () => {
       },
     ],
     [
+      'failed to finalize snapshot: bad',
+      ({ snaps }) => {
+        const create = snaps.create.bind(snaps);
+        snaps.create = async (...args) => {
+          const sink = await create(...args);
+          return Object.assign(Object.create(sink), {
+            id: () => sink.id(),
+            write: (chunk: Uint8Array) => sink.write(chunk),
+            cancel: () => sink.cancel(),
+            close: fail,
+          });
+        };
+      },
+    ],
+    [
       'failed to persist snapshot: bad',
       ({ node }) => {
         if (node.fsm instanceof ListFSM) node.fsm.onPersist = fail;
@@ -242,6 +235,23 @@ describe('recoverCluster', () => {
     await expect(recover(node, voters('a'))).rejects.toThrow(text);
     expect(store.writes).toEqual([]);
     if (!text.includes('list snapshots')) expect(await snaps.list()).toEqual([]);
+  });
+
+  it('says that it could not find what to empty, and can be repeated (S21)', async () => {
+    const { node, store } = await stopped();
+    const { firstIndex } = store;
+    let reads = 0;
+    store.firstIndex = () => {
+      reads += 1;
+      return reads > 1 ? fail() : firstIndex.call(store);
+    };
+    await expect(recover(node, voters('a', 'c'))).rejects.toThrow(
+      'failed to get first log index: bad',
+    );
+    store.firstIndex = firstIndex;
+    node.renew();
+    await recover(node, voters('a', 'c'));
+    expect([node.applied.length, store.lastIndex()]).toEqual([3, 0]);
   });
 
   it('can be repeated when the log could not be emptied (S21)', async () => {
@@ -286,74 +296,3 @@ describe('recoverCluster', () => {
 function fail(): never {
   throw new Error('bad');
 }
-
-describe('getConfiguration of stores', () => {
-  it('is what the node that runs on them would say (test 8)', async () => {
-    const cluster = await new TestCluster().start(3);
-    const leader = await cluster.leader();
-    await applyMany(cluster, leader, 1);
-    const { config, store, snaps, transport, raft } = leader;
-    const live = raft.getConfiguration().configuration();
-    const read = await getConfiguration(config, new ListFSM(), store, store, snaps, transport);
-    expect(read).toEqual(live);
-    await cluster.close();
-  });
-
-  it('finds it in the log behind the snapshot, or in the snapshot', async () => {
-    const { node, store, snaps } = await stopped();
-    const { config, transport } = node;
-    const read = () => getConfiguration(config, new ListFSM(), store, store, snaps, transport);
-    expect(await read()).toEqual(voters('a', 'b'));
-    await keep(snaps, 4, 2, []);
-    expect(await read()).toEqual(voters('a'));
-    store.inner.storeLogs([configurationEntry(5, 2, voters('a', 'd'))]);
-    expect(await read()).toEqual(voters('a', 'd'));
-    expect(await getConfiguration(config, node.fsm, ...(await empty()))).toEqual(
-      new Configuration(),
-    );
-  });
-
-  it('changes neither config nor stores, FSM nor transport (S23)', async () => {
-    const { node, store, snaps } = await stopped();
-    await keep(snaps, 3, 2, ['three']);
-    const { config, transport } = node;
-    const before = { ...config };
-    const fsm = new ListFSM();
-    let handlers = 0;
-    transport.setHeartbeatHandler = () => {
-      handlers += 1;
-    };
-    await getConfiguration(config, fsm, store, store, snaps, transport);
-    expect(config).toEqual(before);
-    expect([store.writes, fsm.restores, handlers]).toEqual([[], 0, 0]);
-  });
-
-  it('needs a config that can work (S23)', async () => {
-    const { node } = await stopped();
-    const config = { ...node.config, localID: '' };
-    const reading = getConfiguration(config, node.fsm, ...(await empty()));
-    await expect(reading).rejects.toThrow('LocalID cannot be empty');
-  });
-});
-
-async function empty() {
-  const { store, snaps, transport } = new TestCluster().add();
-  return [store, store, snaps, transport] as const;
-}
-
-describe('hasExistingState', () => {
-  it('is true of a node that was added and has caught up (S19, test 7)', async () => {
-    const cluster = await new TestCluster().start(1);
-    const leader = await cluster.leader();
-    const added = cluster.add();
-    const exists = () => hasExistingState(added.store, added.store, added.snaps);
-    expect(await exists()).toBe(false);
-    await added.start();
-    cluster.connect();
-    await cluster.time.result(leader.raft.addVoter(added.id, added.address));
-    await applyMany(cluster, leader, 1);
-    await cluster.agree(1);
-    expect(await exists()).toBe(true);
-    await cluster.close();
-  });
-});

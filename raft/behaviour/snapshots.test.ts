@@ -30,7 +30,7 @@ async function applyMany({ time }: TestCluster, { raft }: TestNode, count: numbe
 }
 
 describe('a snapshot', () => {
-  it('needs something to put into it (test 72)', async () => {
+  it('needs something to put into it (S145, test 72)', async () => {
     const { nodes, time, leader, raft } = await cluster(1);
     expect(await time.error(raft.snapshot())).toBe(ErrNothingNewToSnapshot);
     await applyMany(nodes, leader, 10);
@@ -141,6 +141,22 @@ describe('a snapshot', () => {
     await applyMany(nodes, leader, 100);
     await time.pass(105);
     expect(await leader.snaps.list()).toHaveLength(1);
+    await nodes.close();
+  });
+
+  it('is taken once of what has come, though it leaves an empty log (S144)', async () => {
+    const config = { snapshotInterval: 10, snapshotThreshold: 50, trailingLogs: 0 };
+    const { nodes, time, leader } = await cluster(1, config);
+    const taken = () => leader.lines.filter((line) => line === 'info: starting snapshot up to');
+    await applyMany(nodes, leader, 100);
+    await time.pass(500);
+    expect([taken().length, await leader.store.lastIndex()]).toEqual([1, 0]);
+    await applyMany(nodes, leader, 49);
+    await time.pass(500);
+    expect(taken()).toHaveLength(1);
+    await applyMany(nodes, leader, 1);
+    await time.pass(500);
+    expect(taken()).toHaveLength(2);
     await nodes.close();
   });
 

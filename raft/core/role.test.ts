@@ -54,12 +54,16 @@ describe('becoming a follower', () => {
   });
 
   it('ends a candidacy and listens (S28)', () => {
-    const { log, lines } = recordingLogger();
-    const node = newNode({ logger: log });
+    const said: unknown[] = [];
+    const info = (fields: object, text: string) => void said.push([text, fields]);
+    const node = newNode({ logger: { ...recordingLogger().log, info } });
     stand(node);
     const out = performing((effects) => becomeFollower(node, at(5), effects));
     expect(timersOf(out)).toEqual(['election=off', 'heartbeat=1000']);
-    expect(lines.at(-1)).toBe('info: entering follower state');
+    const follower = 'Node at a:1 [Follower]';
+    const keys = { follower, 'leader-address': '', 'leader-id': '' };
+    expect(said.at(-1)).toEqual(['entering follower state', keys]);
+    expect(out.notes).toContainEqual(expect.objectContaining({ metric: 'raft.state.follower' }));
     expect(() => checkInvariants(node)).not.toThrow();
   });
 

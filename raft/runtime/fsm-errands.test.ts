@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { configurationEntry, voters } from '../../testing/core-fixture.ts';
 import {
   AbleHookedStore,
   Gate,
@@ -72,6 +73,27 @@ describe('a picture', () => {
     expect([index, term]).toEqual([2, 3]);
     snapshot.release();
     expect(fsm.released).toBe(1);
+  });
+
+  const noop = { ...logOf(2, 3), type: LogType.LogNoop };
+  const barrier = { ...logOf(2, 3), type: LogType.LogBarrier };
+  const change = configurationEntry(2, 3, voters('a'));
+  const storing = { storeConfiguration: () => {} };
+  const batching = { applyBatch: (logs: readonly Log[]) => logs.map(() => undefined) };
+
+  it.each<[string, Log, object, number]>([
+    ['an ordinary FSM is of no no-op', noop, {}, 1],
+    ['an ordinary FSM is of barriers', barrier, {}, 2],
+    ['an ordinary FSM is of no configuration', change, {}, 1],
+    ['an FSM that stores configurations is of those', change, storing, 2],
+    ['a batching FSM is of configurations', change, batching, 2],
+    ['a batching FSM is of barriers', barrier, batching, 2],
+  ])('of %s (S137, S138, S139)', async (_what, last, abilities, index) => {
+    const { loop, fsm } = setUp({ logs: [logOf(1, 3), last] });
+    Object.assign(fsm, abilities);
+    loop.handOver(2);
+    await turn();
+    expect((await loop.capture()).index).toBe(index);
   });
 
   it('is not taken while a batch is being applied (S140)', async () => {

@@ -174,6 +174,18 @@ describe('a batching FSM', () => {
     expect([change, third, fifth, sixth]).toEqual([undefined, 'r3', 'r5', 'r6']);
   });
 
+  it('is told of configurations by its batches alone (S136)', async () => {
+    const { fsm, batches } = batching((some) => some.map(() => undefined));
+    const told: number[] = [];
+    const both = Object.assign(fsm, {
+      storeConfiguration: (index: number) => void told.push(index),
+    });
+    const { loop } = setUp({ fsm: both, logs: [configurationEntry(1, 1, voters('a'))] });
+    loop.handOver(1);
+    await loop.untilFinished(1);
+    expect([batches, told]).toEqual([[[1]], []]);
+  });
+
   it('may need time', async () => {
     const { fsm, batches } = batching(async (some) => some.map(() => 1));
     const { loop } = setUp({ fsm, count: 10, maxBatch: 5 });

@@ -160,6 +160,8 @@ describe('every other request', () => {
     [3, true],
     [2, true],
     [1, false],
+    [0, false], // what an old sender without a header means
+    [-1, false],
   ])('of protocol version %i is let in: %s (S97, test 50)', (protocolVersion, isLetIn) => {
     const { send, posted } = setUp();
     const rpcHeader = { ...headerOf('c'), protocolVersion };
