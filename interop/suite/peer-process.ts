@@ -1,13 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** Which implementation a node runs. */
 export type Kind = 'go' | 'ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const goPeer = fileURLToPath(new URL('../go/bin/peer', import.meta.url));
+const top = fileURLToPath(new URL('../..', import.meta.url));
+/** The repository, whether this runs from its sources or from what was built of them. */
+const root = path.basename(top) === 'dist' ? path.dirname(top) : top;
+const goPeer = path.join(root, 'interop/go/bin/peer');
 const REQUEST_LIMIT_MS = 120_000;
 
 /** The command line of a peer. `INTEROP_PEER` names another build of ours. */
