@@ -74,7 +74,8 @@ export class SimCluster {
   stepped(process: SimProcess): void {
     const node = this.#byName.get(process.name);
     if (node === undefined || node.process !== process) return;
-    this.world.court.stepped(node);
+    this.world.court.stepped(node, this.world.scheduler.nowMs);
+    node.lookForDamage();
     if (node.hasStopped && !this.#closing && !this.#retiring.has(node.id)) this.#retire(node);
   }
 
@@ -88,7 +89,12 @@ export class SimCluster {
     this.#retiring.add(node.id);
     this.world.scheduler.schedule(RETIREMENT_MS, () => {
       this.#retiring.delete(node.id);
-      if (this.#closing || node.process !== process) return;
+      if (this.#closing) return;
+      if (node.process !== process) {
+        // It was restarted meanwhile, and may have stopped again.
+        if (node.hasStopped) this.#retire(node);
+        return;
+      }
       if (process?.isPaused === false) {
         this.world.court.retired(node, node.stopCause);
       }

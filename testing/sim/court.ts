@@ -45,7 +45,7 @@ export interface Watcher {
   /** A node's process has begun a new life. */
   started?(node: NodeView): void;
   /** A node has run, and nothing of it is half-way. Called after every event of its process. */
-  stepped?(node: NodeView): void;
+  stepped?(node: NodeView, nowMs: number): void;
   /** The first sign that a node leads in `term`. */
   elected?(node: NodeView, term: number): void;
   /** A node leads in a term that has another leader. */
@@ -144,14 +144,14 @@ export class Court implements DiskWatcher, NetworkWatcher {
   }
 
   /** A node took a step: everything that must always hold is looked at. */
-  stepped(node: NodeView): void {
+  stepped(node: NodeView, nowMs = 0): void {
     const { raft } = node;
     if (raft !== null) {
       if (raft.state() === RaftState.Leader) this.#leads(node, raft.currentTerm());
       const upTo = raft.commitIndex();
       while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
     }
-    for (const watcher of this.#watchers) watcher.stepped?.(node);
+    for (const watcher of this.#watchers) watcher.stepped?.(node, nowMs);
   }
 
   /** A request left a node. */

@@ -1,6 +1,7 @@
 import type { Log } from '../../raft/log.ts';
 import type { SnapshotMeta } from '../../raft/snapshot.ts';
 import { newestFirst } from '../../snapshot/snapshot-name.ts';
+import { decodeRecord, encodeLogs } from '../../store/entry-codec.ts';
 
 /** A complete snapshot on a simulated disk. */
 export interface StoredSnapshot {
@@ -58,12 +59,14 @@ export interface SnapshotWrite {
 }
 
 /** Snapshots that are kept; older ones are removed. */
-const RETAINED_SNAPSHOTS = 2;
+export const RETAINED_SNAPSHOTS = 2;
 
 /** What is on a disk at one level: as the process sees it, or as it would be after a power loss. */
 export class DiskImage {
   readonly #log = new Map<number, Log>();
   readonly #keys = new Map<string, Uint8Array | number>();
+  /** Records of which a bit has turned, by index. */
+  readonly #rotten = new Map<number, Uint8Array>();
   #snapshots: readonly StoredSnapshot[] = [];
   #first = 0;
   #last = 0;
@@ -91,6 +94,27 @@ export class DiskImage {
   /** The entry at `index`, if it is there. */
   entry(index: number): Log | undefined {
     return this.#log.get(index);
+  }
+
+  /** True when a bit of that entry has turned. */
+  isRotten(index: number): boolean {
+    return this.#rotten.has(index);
+  }
+
+  /** Turns a bit of the record of an entry. */
+  rot(index: number, bit: number): void {
+    const log = this.#log.get(index);
+    const [pair] = log === undefined ? [] : encodeLogs([log]);
+    if (pair === undefined) return;
+    const at = bit % (pair.record.length * 8);
+    pair.record[at >> 3] = (pair.record[at >> 3] ?? 0) ^ (1 << (at & 7));
+    this.#rotten.set(index, pair.record);
+  }
+
+  /** What the store makes of an entry's record: it must find out when a bit has turned. */
+  read(index: number): Log | undefined {
+    const record = this.#rotten.get(index);
+    return record === undefined ? this.#log.get(index) : decodeRecord(index, record);
   }
 
   /** The term of an index, from the log or from the newest snapshot's end. */
@@ -121,6 +145,7 @@ export class DiskImage {
     const copy = new DiskImage();
     for (const [index, log] of this.#log) copy.#log.set(index, log);
     for (const [key, value] of this.#keys) copy.#keys.set(key, value);
+    for (const [index, record] of this.#rotten) copy.#rotten.set(index, record);
     copy.#snapshots = this.#snapshots;
     copy.#first = this.#first;
     copy.#last = this.#last;
@@ -152,6 +177,7 @@ export class DiskImage {
   #store(logs: readonly Log[]): void {
     for (const log of logs) {
       this.#log.set(log.index, log);
+      this.#rotten.delete(log.index);
       if (this.#first === 0 || log.index < this.#first) this.#first = log.index;
       if (log.index > this.#last) this.#last = log.index;
     }
@@ -160,6 +186,7 @@ export class DiskImage {
   #delete(min: number, max: number): void {
     for (let i = Math.max(min, this.#first); i <= Math.min(max, this.#last); i += 1) {
       this.#log.delete(i);
+      this.#rotten.delete(i);
     }
     if (this.#log.size === 0) {
       this.#first = 0;

@@ -77,9 +77,14 @@ export class DiskStore implements LogStore, StableStore {
 
   /** The entry as a reader sees it now. */
   protected entry(index: number): Log {
-    const log = this.#disk.visible.entry(index);
-    if (log === undefined) throw ErrLogNotFound;
-    return log;
+    try {
+      const log = this.#disk.visible.read(index);
+      if (log === undefined) throw ErrLogNotFound;
+      return log;
+    } catch (error) {
+      if (error !== ErrLogNotFound) this.#disk.noteDamageSeen();
+      throw error;
+    }
   }
 
   /** Takes as long as a read takes and sees what is there at its end. */

@@ -4,11 +4,13 @@ import { ZERO_TIME } from '../../internal/timestamp.ts';
 import { Configuration } from '../../raft/configuration.ts';
 import { ErrLogNotFound } from '../../raft/errors.ts';
 import { isTailReplacing, type Log, LogType } from '../../raft/log.ts';
+import { silentLogger } from '../../raft/logger.ts';
 import { isAtomicStable } from '../../raft/stable.ts';
+import { FileSnapshotStore } from '../../snapshot/file-snapshot-store.ts';
 import { SimDisk } from './disk.ts';
 import { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
 import { SimNetwork } from './network.ts';
-import { SimSnapshotStore } from './sim-snapshot-store.ts';
+import { SimFileSystem } from './sim-file-system.ts';
 import { SimTransport } from './sim-transport.ts';
 import { Scheduler, SimProcess } from './virtual-clock.ts';
 
@@ -202,46 +204,115 @@ describe('the store on a simulated disk', () => {
 });
 
 describe('snapshots on a simulated disk', () => {
-  it('are nothing before they are closed and whole after it', async () => {
-    const { scheduler, disk, process, run } = setUp();
+  async function open(seed = 1) {
+    const parts = setUp(seed);
+    const { scheduler, disk, process, run } = parts;
     const watcher = { requestSent() {}, replySent() {} };
     const network = new SimNetwork(scheduler, seededRandom(1), watcher);
     const transport = new SimTransport(network, process, 'sim:p', 100);
-    const store = new SimSnapshotStore(disk, process);
-    const sink = store.create(1, 7, 2, new Configuration(), 1, transport);
-    sink.write(Uint8Array.of(1, 2, 3));
-    await run(5);
+    const fileSystem = new SimFileSystem(disk, process);
+    const opening = FileSnapshotStore.open('data', 2, {
+      fileSystem,
+      logger: silentLogger,
+      clock: process,
+    });
+    await run(3 * SYNC_MS);
+    const store = await opening;
+    const write = async () => {
+      const sink = await store.create(1, 7, 2, new Configuration(), 1, transport);
+      await sink.write(Uint8Array.of(1, 2, 3));
+      return sink;
+    };
+    const read = async (id: string) => {
+      const opened = store.open(id);
+      const failed = fate(opened);
+      await run(SYNC_MS);
+      if (failed.now !== 'done') return failed.now;
+      const bytes: number[] = [];
+      for await (const chunk of (await opened).reader) bytes.push(...chunk);
+      return bytes;
+    };
+    return { ...parts, write, read };
+  }
+
+  it('are nothing before they are closed and whole after it', async () => {
+    const { disk, run, write, read } = await open();
+    const sink = await write();
     const closed = fate(sink.close());
-    expect(store.list()).toEqual([]);
     await run(2 * SYNC_MS);
+    expect(disk.visible.snapshotIndex).toBe(0);
+    await run(3 * SYNC_MS);
     expect(closed.now).toBe('done');
     expect(disk.durable.snapshotIndex).toBe(7);
-    const { meta, reader } = store.open(sink.id());
-    const bytes: number[] = [];
-    const reading = (async () => {
-      for await (const chunk of reader) bytes.push(...chunk);
-    })();
-    await run(10);
-    await reading;
-    expect([meta.size, bytes]).toEqual([3, [1, 2, 3]]);
+    expect(await read(sink.id())).toEqual([1, 2, 3]);
   });
 
-  it('leave nothing when they are cancelled', async () => {
-    const { scheduler, disk, process, run } = setUp();
-    const watcher = { requestSent() {}, replySent() {} };
-    const network = new SimNetwork(scheduler, seededRandom(1), watcher);
-    const transport = new SimTransport(network, process, 'sim:p', 100);
-    const sink = new SimSnapshotStore(disk, process).create(
-      1,
-      7,
-      2,
-      new Configuration(),
-      1,
-      transport,
-    );
-    await sink.cancel();
-    await sink.close();
+  it('may be gone after a power loss whose name was not synced', async () => {
+    const left = new Set<number>();
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { disk, run, write } = await open(seed);
+      void (await write()).close();
+      await run(3.5 * SYNC_MS);
+      expect([disk.visible.snapshotIndex, disk.durable.snapshotIndex]).toEqual([7, 0]);
+      disk.crash('power-loss');
+      expect(disk.visible.snapshotIndex).toBe(disk.durable.snapshotIndex);
+      left.add(disk.durable.snapshotIndex);
+    }
+    expect(left).toEqual(new Set([0, 7]));
+  });
+
+  it('leave nothing when they are cancelled or cannot be written', async () => {
+    const { disk, run, write } = await open();
+    await (await write()).cancel();
+    const sink = await write();
+    disk.nextFileFault = 'sync-fails';
+    const closed = fate(sink.close());
     await run(100);
+    expect(closed.now).toContain('EIO');
+    disk.isFull = true;
+    await expect(write()).rejects.toThrow('ENOSPC');
     expect(disk.visible.snapshots).toEqual([]);
+  });
+
+  it('are found out when a bit of them has turned', async () => {
+    const { disk, run, write, read } = await open();
+    const sink = await write();
+    void sink.close();
+    await run(5 * SYNC_MS);
+    expect(disk.rotSnapshot()).toBe(true);
+    expect(await read(sink.id())).toContain('CRC mismatch');
+  });
+});
+
+describe('an entry of which a bit has turned', () => {
+  it('is found out, until it is written again', async () => {
+    const { disk, process, run } = setUp();
+    const store = new DiskStore(disk, process, 0);
+    store.storeLogs([log(1)]);
+    await run(SYNC_MS);
+    expect([disk.rotEntry(), disk.damageSeenMs]).toEqual([true, null]);
+    expect(() => store.getLog(1)).toThrow('log 1 is damaged');
+    expect(disk.damageSeenMs).toBe(SYNC_MS);
+    store.storeLogs([log(1)]);
+    await run(SYNC_MS);
+    expect(store.getLog(1)).toMatchObject({ index: 1 });
+  });
+});
+
+describe('a power loss in the middle of a write', () => {
+  it('tears it in a store that is not atomic, and not in others', async () => {
+    for (const tears of [false, true]) {
+      const left = new Set<number>();
+      for (let seed = 1; seed <= 40; seed += 1) {
+        const { scheduler, process } = setUp();
+        const speed = { minSyncMs: SYNC_MS, maxSyncMs: SYNC_MS };
+        const watcher = { writeIssued() {}, writeSynced() {}, writeFailed() {} };
+        const disk = new SimDisk(scheduler, seededRandom(seed), 'd', speed, watcher, tears);
+        void new DiskStore(disk, process, 0).storeLogs([log(1), log(2), log(3)]);
+        disk.crash('power-loss');
+        left.add(disk.durable.lastIndex);
+      }
+      expect([...left].sort()).toEqual(tears ? [0, 1, 2, 3] : [0, 3]);
+    }
   });
 });

@@ -1,6 +1,7 @@
 import { newDeferred } from '../../internal/deferred.ts';
 import { type Random, randomInteger } from '../../internal/random.ts';
 import { DiskImage, type DiskWrite, type StoredSnapshot } from './disk-image.ts';
+import { SimDirectory, SimFile, SimFiles } from './sim-files.ts';
 import type { Scheduler, SimProcess } from './virtual-clock.ts';
 
 /** How a process ends without being asked. */
@@ -12,7 +13,7 @@ export type CrashKind =
 
 /** What goes wrong with the next write. */
 export type DiskFault =
-  /** The write is refused and leaves nothing behind, as on a full disk. */
+  /** The write fails and leaves nothing behind. */
   | 'refuse'
   /** The sync fails: the write stays visible and will never be durable. */
   | 'sync-fails'
@@ -48,6 +49,9 @@ interface PendingWrite {
   readonly reject: (error: Error) => void;
 }
 
+/** What goes wrong with the files of snapshots; the node goes on, without the snapshot. */
+export type FileFault = 'write-fails' | 'sync-fails';
+
 /**
  * A node's disk. It outlives the process and knows three states of itself:
  *
@@ -56,8 +60,8 @@ interface PendingWrite {
  * - `durable`: what would be left after a power loss.
  *
  * A write becomes visible when the disk turns to it and durable when its sync, which takes a while,
- * is done. Writes happen one at a time in the order of the calls. Snapshots go beside that queue:
- * they are renamed into place, visible and durable at once.
+ * is done. Writes happen one at a time in the order of the calls. Snapshots are files beside that
+ * queue: see {@link SimFiles}.
  */
 export class SimDisk {
   /** Whose it is. */
@@ -72,8 +76,20 @@ export class SimDisk {
   #queue: PendingWrite[] = [];
   #active: PendingWrite | null = null;
   #unsynced: DiskWrite[] = [];
-  #snapshotInFlight: StoredSnapshot | null = null;
+  /** Files, among them snapshots. */
+  readonly files = new SimFiles();
+  /** Snapshots that were renamed into place and whose name is not durable yet, by path. */
+  readonly #fresh = new Map<string, StoredSnapshot>();
   #fault: DiskFault | null = null;
+  #fileFault: FileFault | null = null;
+  /** Nothing more can be written. */
+  isFull = false;
+  /** Something on it is no longer what was written. */
+  isDamaged = false;
+  /** When a checksum first told that to a process, in virtual time; `null` before. */
+  damageSeenMs: number | null = null;
+  /** A store that is not atomic may leave the first entries of a torn write. */
+  readonly tears: boolean;
   #poisoned = false;
   #hanging = false;
   #failed = false;
@@ -85,12 +101,14 @@ export class SimDisk {
     name: string,
     speed: DiskSpeed,
     watcher: DiskWatcher,
+    tears = false,
   ) {
     this.#scheduler = scheduler;
     this.#random = random;
     this.name = name;
     this.#speed = speed;
     this.#watcher = watcher;
+    this.tears = tears;
   }
 
   /** With everything that was given to it. */
@@ -143,32 +161,89 @@ export class SimDisk {
     return promise;
   }
 
-  /** Renames a complete snapshot into place; resolves in `process` when that is durable. */
-  writeSnapshot(process: SimProcess, snapshot: StoredSnapshot): Promise<void> {
-    const { promise, resolve } = newDeferred<void>();
-    const life = this.#life;
-    this.#snapshotInFlight = snapshot;
-    this.#scheduler.schedule(2 * this.#syncMs(), () => {
-      if (this.#life !== life) return;
-      this.#snapshotInFlight = null;
-      this.#keepSnapshot(snapshot);
-      process.deliver(0, () => resolve());
-    });
-    return promise;
+  /** The next change of a file meets `fault`; `null` takes it back. */
+  set nextFileFault(fault: FileFault | null) {
+    this.#fileFault = fault;
+  }
+
+  /** How long a sync that begins now takes, in milliseconds. */
+  nextSyncMs(): number {
+    return this.#syncMs();
+  }
+
+  /** Throws when a file cannot be written now. */
+  mayWriteFile(): void {
+    const fails = this.#fileFault === 'write-fails';
+    if (fails) this.#fileFault = null;
+    if (!fails && !this.isFull) return;
+    this.#failed = true;
+    throw new Error('ENOSPC: no space left on device, write');
+  }
+
+  /** Throws when a file cannot be synced now. */
+  maySyncFile(): void {
+    if (this.#fileFault !== 'sync-fails') return;
+    this.#fileFault = null;
+    this.#failed = true;
+    throw new Error('EIO: i/o error, fsync');
+  }
+
+  /** A complete snapshot was renamed into place. */
+  snapshotAppeared(path: string, snapshot: StoredSnapshot): void {
+    this.#fresh.set(path, snapshot);
+    this.#issued.apply({ kind: 'snapshot', snapshot });
+    this.#visible.apply({ kind: 'snapshot', snapshot });
+  }
+
+  /** The names in a directory are durable, and with them the snapshots in it. */
+  namesSynced(path: string): void {
+    for (const [name, snapshot] of this.#fresh) {
+      if (!name.startsWith(`${path}/`)) continue;
+      this.#fresh.delete(name);
+      this.#sync({ kind: 'snapshot', snapshot });
+    }
+  }
+
+  /** A process has read something damaged, and was told. */
+  noteDamageSeen(): void {
+    this.damageSeenMs ??= this.#scheduler.nowMs;
+  }
+
+  /** Turns a bit of a snapshot round; false when there is none. */
+  rotSnapshot(): boolean {
+    const snapshots = this.files.find('data/snapshots');
+    if (!(snapshots instanceof SimDirectory)) return false;
+    const states = [...snapshots.visible.values()]
+      .map((node) => (node instanceof SimDirectory ? node.visible.get('state.bin') : undefined))
+      .filter((file) => file instanceof SimFile);
+    const file = states[randomInteger(this.#random, 0, Math.max(states.length - 1, 0))];
+    if (file === undefined) return false;
+    file.rot(this.#random);
+    this.isDamaged = true;
+    return true;
+  }
+
+  /** Turns a bit of one entry round; false when there is none. */
+  rotEntry(): boolean {
+    const { firstIndex, lastIndex } = this.#durable;
+    if (lastIndex === 0) return false;
+    const index = randomInteger(this.#random, firstIndex, lastIndex);
+    const bit = randomInteger(this.#random, 0, 1_000_000);
+    for (const image of [this.#durable, this.#visible]) image.rot(index, bit);
+    this.isDamaged ||= this.#visible.isRotten(index);
+    return this.#visible.isRotten(index);
   }
 
   /** The process is gone. What was being written may or may not have made it. */
   crash(kind: CrashKind): void {
     this.#life += 1;
-    const snapshot = this.#snapshotInFlight;
-    this.#snapshotInFlight = null;
-    if (snapshot !== null && this.#random.next() < 0.5) this.#keepSnapshot(snapshot);
     // After a failed sync the kernel shows what it will never write: only a reboot tells the truth.
     if (kind === 'power-loss' || this.#poisoned) this.#losePower();
     this.#issued = this.#visible.clone();
     this.#queue = [];
     this.#active = null;
     this.#fault = null;
+    this.#fileFault = null;
     this.#poisoned = false;
     this.#hanging = false;
     this.#failed = false;
@@ -178,7 +253,17 @@ export class SimDisk {
     const survivors = randomInteger(this.#random, 0, this.#unsynced.length);
     const made = this.#random.next() < 0.5 ? 0 : survivors;
     for (const write of this.#unsynced.slice(0, made)) this.#sync(write);
+    const torn = this.#unsynced[made];
+    if (this.tears && torn?.kind === 'store' && torn.logs.length > 1) {
+      const logs = torn.logs.slice(0, randomInteger(this.#random, 0, torn.logs.length - 1));
+      this.#sync({ kind: 'store', logs });
+    }
     this.#unsynced = [];
+    this.files.losePower(this.#random);
+    for (const [path, snapshot] of this.#fresh) {
+      if (this.files.find(path) !== undefined) this.#sync({ kind: 'snapshot', snapshot });
+    }
+    this.#fresh.clear();
     this.#visible = this.#durable.clone();
   }
 
@@ -187,7 +272,7 @@ export class SimDisk {
     const next = this.#queue.shift();
     if (next === undefined) return;
     this.#active = next;
-    const fault = this.#fault;
+    const fault = this.isFull ? 'refuse' : this.#fault;
     this.#fault = null;
     if (fault !== null) this.#failed = true;
     const life = this.#life;
@@ -238,13 +323,6 @@ export class SimDisk {
   #sync(write: DiskWrite): void {
     this.#watcher.writeSynced(this.name, write);
     this.#durable.apply(write);
-  }
-
-  #keepSnapshot(snapshot: StoredSnapshot): void {
-    const write: DiskWrite = { kind: 'snapshot', snapshot };
-    this.#issued.apply(write);
-    this.#visible.apply(write);
-    this.#sync(write);
   }
 
   #syncMs(): number {

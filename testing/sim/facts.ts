@@ -93,6 +93,13 @@ export class Facts {
     return found;
   }
 
+  /** The newest committed configuration at or below a committed index. */
+  committedConfiguration(index: number): Configuration | undefined {
+    return this.#configurations.findLast(
+      (fact) => fact.index <= index && this.committedAt(fact.index)?.term === fact.term,
+    )?.configuration;
+  }
+
   /** Remembers what a node is about to write. */
   recordEntries(node: NodeView, logs: readonly Log[]): void {
     let prevTerm = node.disk.issued.termAt((logs[0]?.index ?? 0) - 1);
@@ -119,6 +126,8 @@ export class Facts {
   /** The next index is committed, says `node`. */
   recordCommit(node: NodeView, index: number, term: number): EntryFact {
     const termAt = node.disk.issued.termAt(index) ?? term;
+    const known = node.disk.issued.entry(index) !== undefined;
+    const isCovered = !known && node.disk.issued.snapshotIndex >= index;
     const missing = {
       index,
       term: termAt,
@@ -127,7 +136,7 @@ export class Facts {
       hash: -1,
       prevTerm: undefined,
     };
-    const fact = this.entry(index, termAt) ?? missing;
+    const fact = (isCovered ? undefined : this.entry(index, termAt)) ?? missing;
     this.#committed.push(fact);
     return fact;
   }

@@ -26,6 +26,7 @@ export {
   type DiskFault,
   type DiskSpeed,
   type DiskWatcher,
+  type FileFault,
   SimDisk,
 } from './disk.ts';
 export {
@@ -40,19 +41,22 @@ export {
 } from './disk-image.ts';
 export { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
 export { type EntryFact, Facts } from './facts.ts';
+export { type FaultKind, faultKinds } from './fault-kinds.ts';
 export { BatchingSimFSM, type FSMState, type FSMWatcher, SimFSM } from './fsm.ts';
 export { invariants } from './invariants/index.ts';
-export { type FaultKind, faultKinds, Nemesis } from './nemesis.ts';
+export { Nemesis } from './nemesis.ts';
 export {
   CALM,
+  type DelaySpread,
   type Endpoint,
   type NetworkWatcher,
   type NetworkWeather,
   SimNetwork,
 } from './network.ts';
 export { configOf, drawProfile, type Profile } from './profile.ts';
+export { SimFileSystem } from './sim-file-system.ts';
+export { SimDirectory, SimFile, SimFiles } from './sim-files.ts';
 export { SimNode, type World } from './sim-node.ts';
-export { SimSnapshotStore } from './sim-snapshot-store.ts';
 export { SimTransport } from './sim-transport.ts';
 export {
   describeFailure,

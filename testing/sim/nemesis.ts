@@ -1,31 +1,12 @@
 import { type Random, randomInteger } from '../../internal/random.ts';
 import type { SimCluster } from './cluster.ts';
 import type { DiskFault } from './disk.ts';
+import { type FaultKind, isDiskFault, isNetworkFault } from './fault-kinds.ts';
 import { CALM } from './network.ts';
 import type { SimNode } from './sim-node.ts';
 
-/** Everything that may go wrong in a run. */
-export const faultKinds = [
-  'kill',
-  'power-loss',
-  'kill-then-power-loss',
-  'blackout',
-  'pause',
-  'isolate',
-  'one-way',
-  'split',
-  'slow-link',
-  'storm',
-  'refuse',
-  'sync-fails',
-  'stall',
-  'hang',
-  'slow-disk',
-] as const;
-/** One thing that may go wrong. */
-export type FaultKind = (typeof faultKinds)[number];
-
 const SLOW_DISK = { minSyncMs: 20, maxSyncMs: 80 };
+const DAY_MS = 86_400_000;
 
 /** Makes trouble at random moments, each for a random while, until it is told to stop. */
 export class Nemesis {
@@ -33,28 +14,47 @@ export class Nemesis {
   readonly #random: Random;
   readonly #kinds: readonly FaultKind[];
   readonly #maxPauseMs: number;
+  readonly #struck = new Map<FaultKind, number>();
+  readonly #left: { strikes: number };
   #stopped = false;
 
-  /** @param maxPauseMs milliseconds between two troubles, at most */
+  /**
+   * @param maxPauseMs milliseconds between two troubles, at most
+   * @param maxFaults how many troubles there may be
+   */
   constructor(
     cluster: SimCluster,
     random: Random,
     kinds: readonly FaultKind[],
     maxPauseMs: number,
+    maxFaults: number,
   ) {
     this.#cluster = cluster;
     this.#random = random;
     this.#kinds = kinds;
     this.#maxPauseMs = maxPauseMs;
+    this.#left = { strikes: maxFaults };
+  }
+
+  /** How often each kind of trouble was made. */
+  get struck(): ReadonlyMap<FaultKind, number> {
+    return this.#struck;
   }
 
   /** Begins to make trouble. */
   start(): void {
-    if (this.#kinds.length === 0) return;
+    const { network, profile } = this.#cluster.world;
+    network.weather = { ...CALM, spread: profile.spread };
+    if (this.#kinds.length > 0) this.#next();
+  }
+
+  #next(): void {
     this.#later(randomInteger(this.#random, 1, this.#maxPauseMs), () => {
+      if (this.#left.strikes === 0) return;
+      this.#left.strikes -= 1;
       const kind = this.#kinds[randomInteger(this.#random, 0, this.#kinds.length - 1)];
       if (kind !== undefined) this.#strike(kind);
-      this.start();
+      this.#next();
     });
   }
 
@@ -69,6 +69,8 @@ export class Nemesis {
       for (const disk of node.disks) {
         disk.speed = profile.diskSpeed;
         disk.nextFault = null;
+        disk.nextFileFault = null;
+        disk.isFull = false;
       }
       node.process?.resume();
       if (node.disks.some(({ isHanging }) => isHanging)) node.crash('kill');
@@ -85,34 +87,17 @@ export class Nemesis {
   #strike(kind: FaultKind): void {
     const node = this.#victim();
     const whileMs = randomInteger(this.#random, 5, 600);
-    this.#cluster.world.write('--', `trouble for ${node.id}: ${kind}, ${whileMs} ms`);
-    switch (kind) {
-      case 'kill':
-      case 'power-loss':
-        this.#cluster.crash(node, kind, whileMs);
-        break;
-      case 'kill-then-power-loss':
-        this.#cluster.crash(node, 'kill', 1);
-        this.#later(randomInteger(this.#random, 2, 60), () => {
-          this.#cluster.crash(node, 'power-loss', whileMs);
-        });
-        break;
-      case 'blackout':
-        for (const each of this.#cluster.nodes) this.#cluster.crash(each, 'power-loss', whileMs);
-        break;
-      case 'pause':
-        this.#pause(node, whileMs);
-        break;
-      case 'isolate':
-      case 'one-way':
-      case 'split':
-      case 'slow-link':
-      case 'storm':
-        this.#disturbNetwork(kind, node, whileMs);
-        break;
-      default:
-        this.#disturbDisk(kind, node, whileMs);
+    if (kind === 'rot-entry' || kind === 'rot-snapshot') {
+      if (!this.#rot(kind, node)) return;
+    } else if (isNetworkFault(kind)) {
+      this.#disturbNetwork(kind, node, whileMs);
+    } else if (isDiskFault(kind)) {
+      this.#disturbDisk(kind, node, whileMs);
+    } else {
+      this.#disturbProcess(kind, node, whileMs);
     }
+    this.#struck.set(kind, (this.#struck.get(kind) ?? 0) + 1);
+    this.#cluster.world.write('--', `trouble for ${node.id}: ${kind}, ${whileMs} ms`);
   }
 
   /** Any node, the leader as often as all others together. */
@@ -125,6 +110,35 @@ export class Nemesis {
     return node;
   }
 
+  #disturbProcess(kind: FaultKind, node: SimNode, whileMs: number): void {
+    switch (kind) {
+      case 'kill-then-power-loss':
+        this.#cluster.crash(node, 'kill', 1);
+        this.#later(randomInteger(this.#random, 2, 60), () => {
+          this.#cluster.crash(node, 'power-loss', whileMs);
+        });
+        break;
+      case 'blackout':
+        for (const each of this.#cluster.nodes) this.#cluster.crash(each, 'power-loss', whileMs);
+        break;
+      case 'pause':
+        this.#pause(node, whileMs);
+        break;
+      case 'stutter':
+        for (let atMs = 1; atMs < whileMs; atMs += 25) {
+          this.#later(atMs, () => this.#pause(node, randomInteger(this.#random, 1, 24)));
+        }
+        break;
+      case 'clock-jump': {
+        const ms = randomInteger(this.#random, 1, DAY_MS);
+        node.process?.jump(this.#random.next() < 0.5 ? ms : -ms);
+        break;
+      }
+      default:
+        this.#cluster.crash(node, kind === 'kill' ? 'kill' : 'power-loss', whileMs);
+    }
+  }
+
   #pause(node: SimNode, whileMs: number): void {
     const { process } = node;
     process?.pause();
@@ -132,7 +146,15 @@ export class Nemesis {
   }
 
   #disturbNetwork(kind: FaultKind, node: SimNode, whileMs: number): void {
-    const { network } = this.#cluster.world;
+    const { network, profile } = this.#cluster.world;
+    if (kind === 'reset') {
+      network.reset(node.address);
+      return;
+    }
+    if (kind === 'reset-in-snapshot') {
+      network.breakSnapshotAfter(randomInteger(this.#random, 1, 4));
+      return;
+    }
     const others = this.#cluster.nodes.filter((other) => other !== node);
     const outward = this.#random.next() < 0.5;
     for (const other of others) {
@@ -143,20 +165,20 @@ export class Nemesis {
         network.cut(other.address, node.address);
       }
       if (kind === 'slow-link') network.slowDown(node.address, other.address, 20);
+      if (kind === 'stalled-link') network.stall(node.address, other.address, whileMs);
     }
     if (kind === 'split') this.#split();
+    const { spread } = profile;
+    const storm = { ...CALM, spread, maxDelayMs: 12 };
+    if (kind === 'loss') network.weather = { ...storm, drop: 0.2 };
+    if (kind === 'duplication') network.weather = { ...storm, duplicate: 0.3 };
+    if (kind === 'reordering') network.weather = { ...storm, straggle: 0.3 };
     if (kind === 'storm') {
-      network.weather = {
-        minDelayMs: 0.2,
-        maxDelayMs: 12,
-        drop: 0.15,
-        duplicate: 0.1,
-        straggle: 0.1,
-      };
+      network.weather = { ...storm, drop: 0.15, duplicate: 0.1, straggle: 0.1 };
     }
     this.#later(whileMs, () => {
       network.heal();
-      network.weather = CALM;
+      network.weather = { ...CALM, spread };
     });
   }
 
@@ -171,20 +193,52 @@ export class Nemesis {
     }
   }
 
-  #disturbDisk(kind: DiskFault | 'slow-disk', node: SimNode, whileMs: number): void {
+  #disturbDisk(kind: FaultKind, node: SimNode, whileMs: number): void {
     const [first, second = first] = node.disks;
     const disk = this.#random.next() < 0.5 ? first : second;
     if (disk === undefined) return;
-    if (kind === 'slow-disk') {
-      disk.speed = SLOW_DISK;
-      this.#later(whileMs, () => {
-        disk.speed = this.#cluster.world.profile.diskSpeed;
-      });
-      return;
-    }
-    disk.nextFault = kind;
-    if (kind === 'hang') {
-      this.#later(2 * whileMs, () => this.#cluster.crash(node, 'power-loss', whileMs));
+    switch (kind) {
+      case 'slow-disk':
+        disk.speed = SLOW_DISK;
+        this.#later(whileMs, () => {
+          disk.speed = this.#cluster.world.profile.diskSpeed;
+        });
+        break;
+      case 'full-disk':
+        disk.isFull = true;
+        this.#later(whileMs, () => {
+          disk.isFull = false;
+        });
+        break;
+      case 'snapshot-write-fails':
+        node.disk.nextFileFault = 'write-fails';
+        break;
+      case 'snapshot-sync-fails':
+        node.disk.nextFileFault = 'sync-fails';
+        break;
+      default:
+        disk.nextFault = storeFault(kind);
+        if (kind === 'hang') {
+          this.#later(2 * whileMs, () => this.#cluster.crash(node, 'power-loss', whileMs));
+        }
     }
   }
+
+  /**
+   * Damages what is on a disk. The node stops for good when it finds out, so at most a minority may
+   * be damaged in a run, and nobody may leave the cluster meanwhile: see `docs/testing.md`.
+   */
+  #rot(kind: 'rot-entry' | 'rot-snapshot', node: SimNode): boolean {
+    const { nodes, world } = this.#cluster;
+    const damaged = nodes.filter(({ isDamaged }) => isDamaged);
+    const bearable = Math.floor((world.profile.nodes - 1) / 2);
+    const one = damaged.length < bearable ? node : damaged[0];
+    if (world.profile.memberChanges || bearable === 0 || one === undefined) return false;
+    return kind === 'rot-entry' ? one.disk.rotEntry() : one.disk.rotSnapshot();
+  }
+}
+
+function storeFault(kind: FaultKind): DiskFault {
+  if (kind === 'sync-fails' || kind === 'hang') return kind;
+  return kind === 'slow-write' ? 'stall' : 'refuse';
 }

@@ -1,10 +1,11 @@
 import { type Random, randomInteger } from '../../internal/random.ts';
 import { type Config, defaultConfig } from '../../raft/config.ts';
 import type { DiskSpeed } from './disk.ts';
+import type { DelaySpread } from './network.ts';
 
 /** How the nodes of a run are built and tuned. Times are milliseconds of virtual time. */
 export interface Profile {
-  /** Servers in the first configuration, 1 to 5. */
+  /** Servers in the first configuration, 1 to 7. */
   readonly nodes: number;
   /** Servers that run beside them and may be added. */
   readonly spares: number;
@@ -46,6 +47,12 @@ export interface Profile {
   readonly memberChanges: boolean;
   /** Milliseconds between the wishes of clients, at most. */
   readonly workEveryMs: number;
+  /** Every node has timeouts, pre-vote and batches of its own. */
+  readonly mixedConfigs: boolean;
+  /** Entries that a log cache before the store keeps; 0 for no cache. */
+  readonly cachedEntries: number;
+  /** How delays on the network are spread. */
+  readonly spread: DelaySpread;
 }
 
 function pick<T>(random: Random, first: T, ...others: readonly T[]): T {
@@ -57,7 +64,7 @@ export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
   const drawnTimeoutMs = pick(random, 100, 150, 250);
   const heartbeatTimeoutMs = fixed.heartbeatTimeoutMs ?? drawnTimeoutMs;
   const drawn: Profile = {
-    nodes: pick(random, 3, 3, 3, 5, 5, 4, 2, 1),
+    nodes: pick(random, 3, 3, 3, 3, 5, 5, 4, 2, 1, 6, 7),
     spares: pick(random, 0, 1, 1, 2),
     heartbeatTimeoutMs,
     electionTimeoutMs: heartbeatTimeoutMs * pick(random, 1, 1.5),
@@ -83,8 +90,30 @@ export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
     applyMs: pick(random, 0, 0, 0.5),
     memberChanges: random.next() < 0.7,
     workEveryMs: pick(random, 10, 30, 60),
+    mixedConfigs: random.next() < 0.3,
+    cachedEntries: pick(random, 0, 8, 128),
+    spread: pick<DelaySpread>(random, 'even', 'exponential', 'heavy-tail'),
   };
   return { ...drawn, ...fixed };
+}
+
+/**
+ * What one node's profile is where configs are mixed. Timeouts may differ by half, which is less
+ * than a cluster needs to elect; with more, the slower nodes would only ever follow.
+ */
+export function mixedProfile(profile: Profile, random: Random): Profile {
+  const factor = 1 + random.next() / 2;
+  return {
+    ...profile,
+    heartbeatTimeoutMs: profile.heartbeatTimeoutMs * factor,
+    electionTimeoutMs: profile.electionTimeoutMs * factor,
+    commitTimeoutMs: pick(random, 10, 25, 50),
+    maxAppendEntries: pick(random, 64, 8, 2, 1),
+    batchApplyCh: random.next() < 0.5,
+    trailingLogs: pick(random, 0, 2, 10, 50),
+    snapshotThreshold: pick(random, 1, 8, 30),
+    preVoteDisabled: random.next() < 0.5,
+  };
 }
 
 /** The part of a profile that is the node's own config. */
@@ -102,4 +131,23 @@ export function configOf(profile: Profile): Config {
     snapshotThreshold: profile.snapshotThreshold,
     preVoteDisabled: profile.preVoteDisabled,
   };
+}
+
+/** Which kinds of trouble a run knows, and how often it comes. */
+export interface Swarm<Kind> {
+  /** Some of all kinds. */
+  readonly kinds: readonly Kind[];
+  /** Milliseconds between two troubles, at most. */
+  readonly everyMs: number;
+}
+
+/**
+ * Draws what may go wrong in a run. A run that knows every fault finds less than many runs that
+ * know a few each: one fault ends what another would have shown (Groce et al., "Swarm Testing",
+ * ISSTA 2012).
+ */
+export function drawSwarm<Kind>(random: Random, all: readonly Kind[]): Swarm<Kind> {
+  const share = pick(random, 0.15, 0.3, 0.5, 1);
+  const kinds = all.filter(() => random.next() < share);
+  return { kinds: kinds.length === 0 ? all : kinds, everyMs: pick(random, 80, 150, 250, 500) };
 }

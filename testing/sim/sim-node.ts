@@ -2,17 +2,21 @@ import { type Random, randomInteger, seededRandom } from '../../internal/random.
 import type { Configuration, ServerAddress, ServerID } from '../../raft/configuration.ts';
 import { asError } from '../../raft/errors.ts';
 import type { LogFields, Logger } from '../../raft/logger.ts';
+import { silentLogger } from '../../raft/logger.ts';
 import type { RaftNode } from '../../raft/node.ts';
 import { newRaft } from '../../raft/raft.ts';
 import { bootstrapCluster } from '../../raft/recover.ts';
 import { RaftState } from '../../raft/state.ts';
+import { FileSnapshotStore } from '../../snapshot/file-snapshot-store.ts';
+import { newLogCache } from '../../store/log-cache.ts';
 import type { Court, NodeView } from './court.ts';
 import { type CrashKind, SimDisk } from './disk.ts';
+import { RETAINED_SNAPSHOTS } from './disk-image.ts';
 import { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
 import { BatchingSimFSM, SimFSM } from './fsm.ts';
 import type { SimNetwork } from './network.ts';
-import { configOf, type Profile } from './profile.ts';
-import { SimSnapshotStore } from './sim-snapshot-store.ts';
+import { configOf, mixedProfile, type Profile } from './profile.ts';
+import { SimFileSystem } from './sim-file-system.ts';
 import { SimTransport } from './sim-transport.ts';
 import { type Scheduler, SimProcess } from './virtual-clock.ts';
 
@@ -44,12 +48,15 @@ export class SimNode implements NodeView {
   readonly address: ServerAddress;
   readonly disk: SimDisk;
   readonly stableDisk: SimDisk;
+  /** How this node is tuned. */
+  readonly profile: Profile;
   readonly #world: World;
   readonly #random: Random;
   #process: SimProcess | null = null;
   #raft: RaftNode | null = null;
   #fsm: SimFSM | null = null;
   #startFailure: Error | null = null;
+  #isLost = false;
 
   constructor(world: World, random: Random, id: ServerID) {
     this.#world = world;
@@ -57,7 +64,10 @@ export class SimNode implements NodeView {
     this.id = id;
     this.address = `sim:${id}`;
     const { scheduler, profile, court } = world;
-    const newDisk = (): SimDisk => new SimDisk(scheduler, random, id, profile.diskSpeed, court);
+    this.profile = profile.mixedConfigs ? mixedProfile(profile, random) : profile;
+    const tears = !profile.atomicStores;
+    const newDisk = (): SimDisk =>
+      new SimDisk(scheduler, random, id, profile.diskSpeed, court, tears);
     this.disk = newDisk();
     this.stableDisk = profile.separateStores ? newDisk() : this.disk;
   }
@@ -101,9 +111,24 @@ export class SimNode implements NodeView {
     return this.#startFailure ?? this.#raft?.fatal ?? null;
   }
 
+  /** True when something on its disk is not what was written, also while nobody has noticed. */
+  get isDamaged(): boolean {
+    return this.disk.isDamaged;
+  }
+
+  /** True when it has stopped for the damage: nobody can start it before the disk is replaced. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Looks whether the damage has ended it. */
+  lookForDamage(): void {
+    if (this.isDamaged && this.hasStopped) this.#isLost = true;
+  }
+
   /** Starts a new process; the first one of a first member writes the first configuration. */
   start(bootstrap: Configuration | null): void {
-    if (this.#process !== null) return;
+    if (this.#process !== null || this.isLost) return;
     const { scheduler, court, write } = this.#world;
     const offsetMs = randomInteger(this.#random, 1, 1_000_000);
     const process = new SimProcess(scheduler, this.id, offsetMs);
@@ -139,13 +164,19 @@ export class SimNode implements NodeView {
   }
 
   async #boot(process: SimProcess, bootstrap: Configuration | null): Promise<RaftNode> {
-    const { network, court, profile } = this.#world;
+    const { network, court } = this.#world;
+    const { profile } = this;
     const Store = profile.atomicStores ? AtomicDiskStore : DiskStore;
     const Fsm = profile.batchingFSM ? BatchingSimFSM : SimFSM;
     const store = new Store(this.disk, process, profile.readDelayMs);
     const { separateStores } = profile;
     const stable = separateStores ? new Store(this.stableDisk, process, 0) : store;
-    const snapshots = new SimSnapshotStore(this.disk, process);
+    const logs = profile.cachedEntries === 0 ? store : newLogCache(profile.cachedEntries, store);
+    const snapshots = await FileSnapshotStore.open('data', RETAINED_SNAPSHOTS, {
+      fileSystem: new SimFileSystem(this.disk, process),
+      logger: silentLogger,
+      clock: process,
+    });
     const transport = new SimTransport(network, process, this.address, profile.rpcTimeoutMs);
     const watcher = {
       applied: court.applied.bind(court, this),
@@ -161,9 +192,9 @@ export class SimNode implements NodeView {
       logger: this.#logger(process),
     };
     if (bootstrap !== null) {
-      await bootstrapCluster(config, store, stable, snapshots, transport, bootstrap);
+      await bootstrapCluster(config, logs, stable, snapshots, transport, bootstrap);
     }
-    return newRaft(config, this.#fsm, store, stable, snapshots, transport);
+    return newRaft(config, this.#fsm, logs, stable, snapshots, transport);
   }
 
   #logger(process: SimProcess): Logger {

@@ -76,6 +76,7 @@ export class SimPipeline implements AppendPipeline {
   #lastReturnMs = 0;
   #stalled = false;
   #broken: Error | null = null;
+  readonly #disconnect: () => void;
 
   constructor(
     network: SimNetwork,
@@ -89,6 +90,10 @@ export class SimPipeline implements AppendPipeline {
     this.#from = from;
     this.#to = to;
     this.#timeoutMs = timeoutMs;
+    this.#disconnect = network.connect(from, to, () => {
+      this.#stalled = true;
+      this.#process.deliver(0, () => this.#break(new Error('read: connection reset by peer')));
+    });
   }
 
   consumer(): Channel<AppendFuture> {
@@ -185,6 +190,7 @@ export class SimPipeline implements AppendPipeline {
     if (this.#broken !== null) return;
     this.#broken = error;
     this.#stalled = true;
+    this.#disconnect();
     const failed = this.#inFlight;
     this.#inFlight = [];
     for (const future of failed) {

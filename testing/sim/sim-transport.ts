@@ -164,10 +164,19 @@ export class SimTransport implements Transport, WithPreVote, WithClose, Endpoint
     const { promise, resolve, reject } = newDeferred<RPCReply>();
     const patienceMs = stream === null ? this.#timeoutMs : this.#timeoutMs * SNAPSHOT_PATIENCE;
     const timer = this.process.setTimer(patienceMs, () => {
+      disconnect();
       stream?.stop();
       reject(new Error(`dial tcp ${target}: i/o timeout`));
     });
+    let isReset = false;
+    const disconnect = this.#network.connect(this.#address, target, () => {
+      isReset = true;
+      stream?.reset();
+      const error = new Error(`read tcp ${target}: connection reset by peer`);
+      this.process.deliver(0, () => settle({ response: null, error }));
+    });
     const settle = ({ response, error }: RPCResponse): void => {
+      disconnect();
       timer.cancel();
       stream?.stop();
       if (response !== null && error === null) resolve(response);
@@ -175,7 +184,9 @@ export class SimTransport implements Transport, WithPreVote, WithClose, Endpoint
     };
     const copy = copyRequest(request);
     this.#network.watcher.requestSent(this.#address, target, copy);
-    const arrive = (): void => this.#arrive(target, copy, stream, settle);
+    const arrive = (): void => {
+      if (!isReset) this.#arrive(target, copy, stream, settle);
+    };
     this.#network.carry(this.#address, target, arrive, stream === null);
     if (stream !== null && data !== null) {
       stream.pump(data).catch((error: unknown) => {

@@ -2,10 +2,11 @@ import { type Random, seededRandom } from '../../internal/random.ts';
 import { RaftState } from '../../raft/state.ts';
 import { SimCluster } from './cluster.ts';
 import { Court, type Violation } from './court.ts';
+import { type FaultKind, faultKinds } from './fault-kinds.ts';
 import { invariants } from './invariants/index.ts';
-import { type FaultKind, faultKinds, Nemesis } from './nemesis.ts';
+import { Nemesis } from './nemesis.ts';
 import { MAX_JOURNEY_MS, SimNetwork } from './network.ts';
-import { drawProfile, type Profile } from './profile.ts';
+import { drawProfile, drawSwarm, type Profile } from './profile.ts';
 import { newScribe } from './scribe.ts';
 import { SNAPSHOT_PATIENCE } from './sim-transport.ts';
 import { hashText, Trace } from './trace.ts';
@@ -16,14 +17,16 @@ import { Workload } from './workload.ts';
 export interface SimulationOptions {
   /** Any integer. Everything that is not given is drawn from it. */
   readonly seed: number;
-  /** Servers in the first configuration, 1 to 5. */
+  /** Servers in the first configuration, 1 to 7. */
   readonly nodes?: number;
   /** Milliseconds of virtual time in which faults happen. Default 2000. */
   readonly durationMs?: number;
-  /** What may go wrong. Default: everything. */
+  /** What may go wrong. Default: some kinds of everything, drawn from the seed. */
   readonly faults?: readonly FaultKind[];
-  /** Milliseconds between two faults, at most. Default 250. */
+  /** Milliseconds between two faults, at most. Default: drawn, 80 to 500. */
   readonly faultEveryMs?: number;
+  /** How many faults there may be. Default: as many as there is time for. */
+  readonly maxFaults?: number;
   /** Fixes how nodes are built and tuned. */
   readonly profile?: Partial<Profile>;
   /** Changes the run from outside, after it is set up and before it begins. */
@@ -52,10 +55,11 @@ export interface SimulationResult {
   readonly committed: number;
   /** The newest term. */
   readonly newestTerm: number;
+  /** How often each kind of fault was injected. */
+  readonly faults: ReadonlyMap<FaultKind, number>;
 }
 
 const DEFAULT_DURATION_MS = 2_000;
-const DEFAULT_FAULT_EVERY_MS = 250;
 const DEFAULT_TRACE_LINES = 200;
 /** After the last fault a cluster gets this long to agree, in election timeouts. */
 const PATIENCE_ELECTION_TIMEOUTS = 40;
@@ -88,13 +92,13 @@ class Simulation {
     const world = { scheduler: this.#scheduler, network, court: this.#court, profile, write };
     this.#cluster = new SimCluster(world, dice('cluster'), (id) => dice(`node ${id}`));
     this.#workload = new Workload(this.#cluster, dice('workload'));
-    this.#nemesis = new Nemesis(
-      this.#cluster,
-      dice('nemesis'),
-      options.faults ?? faultKinds,
-      options.faultEveryMs ?? DEFAULT_FAULT_EVERY_MS,
-    );
+    const swarm = drawSwarm(dice('swarm'), faultKinds);
+    const kinds = options.faults ?? swarm.kinds;
+    const everyMs = options.faultEveryMs ?? swarm.everyMs;
+    const limit = options.maxFaults ?? Number.MAX_SAFE_INTEGER;
+    this.#nemesis = new Nemesis(this.#cluster, dice('nemesis'), kinds, everyMs, limit);
     write('--', `seed ${options.seed} ${JSON.stringify(profile)}`);
+    write('--', `at most every ${everyMs} ms: ${kinds.join(', ')}`);
     options.script?.(this.#cluster, dice('script'));
   }
 
@@ -116,6 +120,7 @@ class Simulation {
       acknowledged: this.#workload.applied,
       committed: this.#court.facts.committedUpTo,
       newestTerm: this.#court.facts.newestTermLed,
+      faults: this.#nemesis.struck,
     };
   }
 
@@ -133,7 +138,7 @@ class Simulation {
 
   /** The cluster elects, commits a new command, and every member comes to the same state. */
   async #agree(): Promise<void> {
-    const { electionTimeoutMs } = this.#cluster.world.profile;
+    const electionTimeoutMs = this.#longestElectionTimeoutMs();
     const patienceMs = electionTimeoutMs * PATIENCE_ELECTION_TIMEOUTS;
     let probe = 0;
     const tryAgain = (): void => {
@@ -166,19 +171,26 @@ class Simulation {
     const [configuration] = facts.configurationsOf(leader);
     const members = new Set(configuration?.servers.map(({ id }) => id));
     return this.#cluster.nodes.every(
-      ({ id, fsm }) => !members.has(id) || fsm?.state.index === index,
+      ({ id, fsm, isLost }) => isLost || !members.has(id) || fsm?.state.index === index,
     );
   }
 
+  #longestElectionTimeoutMs(): number {
+    return Math.max(...this.#cluster.nodes.map(({ profile }) => profile.electionTimeoutMs));
+  }
+
   #allAreUp(): boolean {
-    return this.#cluster.nodes.every(({ raft, hasStopped }) => raft !== null && !hasStopped);
+    return this.#cluster.nodes.every(
+      ({ raft, hasStopped, isLost }) => isLost || (raft !== null && !hasStopped),
+    );
   }
 
   /** Every node shuts down, and after that nothing of it stirs. */
   async #close(): Promise<void> {
     const { nodes, world } = this.#cluster;
     this.#cluster.close();
-    const { electionTimeoutMs, rpcTimeoutMs } = world.profile;
+    const electionTimeoutMs = this.#longestElectionTimeoutMs();
+    const { rpcTimeoutMs } = world.profile;
     const patienceMs = electionTimeoutMs * PATIENCE_ELECTION_TIMEOUTS;
     const open = new Set(nodes.filter(({ raft }) => raft !== null));
     for (const node of open) {

@@ -24,6 +24,7 @@ export class SnapshotStream {
   readonly #chunks = new Channel<Uint8Array>(WINDOW_CHUNKS);
   #receiver: SimProcess | null = null;
   #stopped = false;
+  #isReset = false;
   #complete = false;
   #waiting: (() => void) | null = null;
   readonly #opened: Promise<void>;
@@ -46,6 +47,13 @@ export class SnapshotStream {
       await this.#sendChunk(copyBytes(chunk));
     }
     if (!this.#stopped) await this.#sendChunk(null);
+  }
+
+  /** The connection is gone: the receiver's reader ends in the middle. */
+  reset(): void {
+    this.#isReset = true;
+    this.stop();
+    this.#receiver?.deliver(0, () => this.#chunks.close());
   }
 
   /** The sender no longer sends. */
@@ -83,7 +91,10 @@ export class SnapshotStream {
         }
         this.#chunks.send(chunk).then(acknowledge, () => {});
       };
-      const arrive = (): void => void this.#receiver?.deliver(0, accept);
+      const arrive = (): void => {
+        if (!this.#isReset) this.#receiver?.deliver(0, accept);
+      };
+      if (network.chunkBreaks()) network.reset(to);
       network.carry(from, to, arrive, false);
     });
   }

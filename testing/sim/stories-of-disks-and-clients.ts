@@ -206,6 +206,15 @@ export const storiesOfDisksAndClients: readonly Story[] = [
     },
   ],
   [
+    'a node that goes on although its log is damaged',
+    'damage-stops-the-node',
+    (stage) => {
+      stage.elect(2);
+      stage.node('a').disk.noteDamageSeen();
+      stage.court.stepped(stage.node('a'), 100);
+    },
+  ],
+  [
     'a question without an answer',
     'every-future-settles-once',
     (stage) => {

@@ -174,6 +174,8 @@ export class SimProcess implements Clock {
   #alive = true;
   #paused = false;
   #held: SimEvent[] = [];
+  /** How far somebody has set the time of day, in milliseconds. */
+  #wallJumpMs = 0;
 
   /** @param clockOffsetMs what the monotonic clock shows at virtual time 0 */
   constructor(scheduler: Scheduler, name: string, clockOffsetMs = 0) {
@@ -202,7 +204,7 @@ export class SimProcess implements Clock {
   }
 
   wallTime(): Timestamp {
-    const ms = this.#scheduler.nowMs;
+    const ms = this.#scheduler.nowMs + this.#wallJumpMs;
     const seconds = Math.floor(ms / 1000);
     return new Timestamp(WALL_START_SECONDS + seconds, Math.floor((ms - seconds * 1000) * 1e6));
   }
@@ -228,6 +230,11 @@ export class SimProcess implements Clock {
   /** Keeps an event for when the process runs again. */
   hold(event: SimEvent): void {
     this.#held.push(event);
+  }
+
+  /** Somebody sets the time of day; the monotonic clock knows nothing of it. */
+  jump(ms: number): void {
+    this.#wallJumpMs += ms;
   }
 
   /** Stops it in its tracks, as SIGSTOP does. */

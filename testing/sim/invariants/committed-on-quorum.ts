@@ -33,7 +33,9 @@ export const committedOnQuorum: Invariant = {
         const { node, entry } = newest;
         newest = null;
         const { index, term } = entry;
-        const configurations = facts.configurationsOf(node);
+        // A leader whose disk lags counts by a configuration that is in its memory alone.
+        const inForce = facts.committedConfiguration(index);
+        const configurations = facts.configurationsOf(node).concat(inForce ?? []);
         if (!configurations.some((configuration) => onQuorum(facts, configuration, entry))) {
           violated(`${node.id} commits ${index} of term ${term}, which is not on a quorum's disks`);
         }

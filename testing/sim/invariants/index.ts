@@ -1,6 +1,7 @@
 import type { Invariant } from '../court.ts';
 import { committedNeverCut } from './committed-never-cut.ts';
 import { committedOnQuorum } from './committed-on-quorum.ts';
+import { damageStopsTheNode } from './damage-stops-the-node.ts';
 import { electionSafety } from './election-safety.ts';
 import { everyFutureSettlesOnce } from './every-future-settles-once.ts';
 import { firstFailureIsLast } from './first-failure-is-last.ts';
@@ -34,6 +35,7 @@ export const invariants: readonly Invariant[] = [
   logWithoutHoles,
   leaderSpeaksForItsTerm,
   stopsOnlyForCause,
+  damageStopsTheNode,
   linearReads,
   verifiedLeader,
   truthfulOutcomes,

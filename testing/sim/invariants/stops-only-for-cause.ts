@@ -1,8 +1,8 @@
 import type { Invariant } from '../court.ts';
 
 /**
- * A node stops by itself when it was removed or when its disk has failed it, never because its own
- * rules contradict each other.
+ * A node stops by itself when it was removed, or when its disk has failed it or shows damage, never
+ * because its own rules contradict each other.
  */
 export const stopsOnlyForCause: Invariant = {
   name: 'stops-only-for-cause',
@@ -10,7 +10,7 @@ export const stopsOnlyForCause: Invariant = {
   watch(_facts, violated) {
     return {
       retired({ id, disk, stableDisk }, cause) {
-        const hasReason = disk.hasFailed || stableDisk.hasFailed;
+        const hasReason = disk.hasFailed || stableDisk.hasFailed || disk.isDamaged;
         if (cause !== null && !hasReason) violated(`${id} stops: ${cause.message}`);
       },
     };
