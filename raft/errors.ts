@@ -102,6 +102,21 @@ export function isKeyNotFound(error: unknown): boolean {
   return error === ErrKeyNotFound || (error instanceof Error && error.message === 'not found');
 }
 
+const DAMAGE: ReadonlySet<string> = new Set([
+  'ERR_STORE_CORRUPT',
+  'ERR_STORE_VERSION',
+  'ERR_SNAPSHOT_CORRUPT',
+  'ERR_MALFORMED_SNAPSHOT_META',
+]);
+
+/** True when a store says that what lies on its disk is not what was written there. */
+export function isDamage(error: unknown): error is RaftError {
+  return error instanceof RaftError && DAMAGE.has(error.code);
+}
+
+/** What an operator does about {@link isDamage}; goes behind the text of the error. */
+export const DAMAGE_ADVICE = 'stop this node and run "npx quorate verify" on its data directory';
+
 /** Anything that was thrown, as an Error. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -1,6 +1,6 @@
 // Builds the programs in Go and runs the tests of clusters of Go and TypeScript nodes. Without Go
-// it says so and is content, unless CI is set. `--long` makes the rounds longer, `--build-only` runs
-// no test; everything else goes to the test runner.
+// it says so and is content, unless CI is set. `--long` makes the rounds longer, `--build-only`
+// runs no test; everything else goes to the test runner.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 import { copyBytes } from '../internal/bytes.ts';
 import { crc32c } from '../internal/crc32c.ts';
 import { Timestamp } from '../internal/timestamp.ts';
-import { RaftError } from '../raft/errors.ts';
+import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
 import { isLogType, type Log, logTypeToString } from '../raft/log.ts';
 
 /** Version of the layout below; `docs/formats.md` has the table. */
@@ -30,7 +30,8 @@ const TWO_TO_32 = 4_294_967_296;
 const MAX_RECORD_BYTES = TWO_TO_32 - 1;
 
 function corrupt(what: string, detail: string): RaftError {
-  return new RaftError('ERR_STORE_CORRUPT', `${what} is damaged on disk: ${detail}`);
+  const text = `${what} is damaged on disk: ${detail}; ${DAMAGE_ADVICE}`;
+  return new RaftError('ERR_STORE_CORRUPT', text);
 }
 
 /** Writes an integer from -2^53 to 2^53 as eight bytes, big-endian, two's complement. */

@@ -61,7 +61,8 @@ describe('every file', () => {
   });
 
   it('is used: an entry point, a program or a test leads to it', () => {
-    const scripts = [...Object.values(manifest.scripts), readText('.ci/run')];
+    const commands = Object.values(manifest.bin).map((path) => `node ${path}`);
+    const scripts = [...Object.values(manifest.scripts), ...commands, readText('.ci/run')];
     const roots = [...entries, ...programs(scripts)];
     expect(deadFiles(sources, graph, roots)).toEqual([]);
   });

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { newLeader, peerOf, voters } from '../../testing/core-fixture.ts';
 import { HookedStore, turn } from '../../testing/runtime-fixture.ts';
 import { newInmemTransport } from '../../transport/inmem-transport.ts';
+import { encodeConfiguration, encodePeers } from '../configuration-codec.ts';
 import type { PeerInput } from '../core/input.ts';
+import { RaftError } from '../errors.ts';
 import { InstallSnapshotResponse } from '../messages.ts';
 import type { SnapshotMeta, SnapshotStore } from '../snapshot.ts';
 import type { Transport } from '../transport.ts';
@@ -36,18 +38,20 @@ function setUp(reader: AsyncIterable<Uint8Array> | null = null) {
   const { node, leadership } = newLeader();
   const peer = peerOf(node, 'b');
   const inputs: PeerInput[] = [];
+  const fatal: Error[] = [];
+  const snaps = snapshotStore(reader);
   const trans: Transport = newInmemTransport('a:1')[1];
   const senders = new PeerSenders({
     node,
     trans,
     entries: new Entries(new HookedStore()),
-    snaps: snapshotStore(reader),
+    snaps,
     nowMs: () => 42,
     step: (input) => void inputs.push(input),
     isStopped: () => false,
-    onFatal: () => {},
+    onFatal: (error) => void fatal.push(error),
   });
-  return { node, leadership, peer, senders, trans, inputs };
+  return { node, leadership, peer, senders, trans, inputs, snaps, fatal };
 }
 
 describe('a snapshot for a follower', () => {
@@ -81,7 +85,10 @@ describe('a snapshot for a follower', () => {
       expect(request).toMatchObject({
         lastLogIndex: 7,
         lastLogTerm: 1,
+        configuration: encodeConfiguration(voters('a', 'b', 'c')),
         configurationIndex: 1,
+        peers: encodePeers(voters('a', 'b', 'c'), trans),
+        snapshotVersion: 1,
         size: 3,
       });
       expect(inputs).toMatchObject([{ kind: 'snapshotReply', index: 7, round: 4, sentAtMs: 42 }]);
@@ -116,6 +123,22 @@ describe('a snapshot for a follower', () => {
     ]);
     expect((await reader.next()).done).toBe(true);
     expect(state.isOver).toBe(false);
+  });
+
+  it('is the end when it is damaged: it is never sent, and the error says what to do', async () => {
+    const { senders, snaps, trans, fatal, leadership, peer } = setUp(readerOf().reader);
+    let calls = 0;
+    trans.installSnapshot = async () => {
+      calls += 1;
+      return new InstallSnapshotResponse({});
+    };
+    snaps.open = () => Promise.reject(new RaftError('ERR_SNAPSHOT_CORRUPT', 'CRC mismatch'));
+    senders.snapshot({ kind: 'sendSnapshot', leadership, peer, epoch: peer.epoch, round: 4 });
+    await turn();
+    expect(calls).toBe(0);
+    expect(fatal.map(String)).toEqual([
+      expect.stringMatching(/snapshot \S+ is damaged on disk: CRC mismatch; .*quorate verify/),
+    ]);
   });
 
   it('is not sent when the leadership has ended, and its reader is let go', async () => {

@@ -6,7 +6,7 @@ import { newLeader, peerOf } from '../../testing/core-fixture.ts';
 import { Gate, HookedStore, logOf, turn } from '../../testing/runtime-fixture.ts';
 import { newInmemTransport } from '../../transport/inmem-transport.ts';
 import type { PeerInput } from '../core/input.ts';
-import { ErrPipelineReplicationNotSupported, ErrPipelineShutdown } from '../errors.ts';
+import { ErrPipelineReplicationNotSupported, ErrPipelineShutdown, RaftError } from '../errors.ts';
 import { AppendEntriesRequest, AppendEntriesResponse } from '../messages.ts';
 import type { AppendFuture, AppendPipeline, Transport } from '../transport.ts';
 import { Entries } from './entries.ts';
@@ -196,6 +196,17 @@ describe('an entry that cannot be read', () => {
     senders.append(effect({ first: 4, last: 5, prevIndex: 3 }));
     expect(fatal.map(({ message }) => message)[0]).toMatch('the log store lost entry 4');
     expect(kinds()).toEqual([]);
+  });
+
+  it('is the end when it is damaged: it is never sent', async () => {
+    const { senders, fatal, kinds, store, sent, effect } = setUp();
+    const damage = new RaftError('ERR_STORE_CORRUPT', 'log 4 is damaged on disk');
+    store.onRead = () => {
+      throw damage;
+    };
+    senders.append(effect({ first: 4, last: 5, prevIndex: 3 }));
+    await turn();
+    expect([fatal, sent, kinds()]).toEqual([[damage], [], []]);
   });
 
   it('is tried again when the store is in trouble, at once or later (S77)', async () => {

@@ -9,9 +9,11 @@ import type { NodeState } from '../core/node.ts';
 import type { Progress } from '../core/progress.ts';
 import {
   asError,
+  DAMAGE_ADVICE,
   ErrLogNotFound,
   ErrPipelineReplicationNotSupported,
   ErrPipelineShutdown,
+  isDamage,
   RaftError,
 } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -20,7 +22,7 @@ import {
   InstallSnapshotRequest,
   type InstallSnapshotResponse,
 } from '../messages.ts';
-import type { SnapshotMeta, SnapshotStore } from '../snapshot.ts';
+import type { OpenSnapshot, SnapshotMeta, SnapshotStore } from '../snapshot.ts';
 import type { AppendPipeline, Transport } from '../transport.ts';
 import type { Entries } from './entries.ts';
 import { outcomeOf } from './outcome.ts';
@@ -136,7 +138,9 @@ export class PeerSenders {
     if (!this.#isCurrent(effect)) return;
     const { leadership, peer, epoch, first } = effect;
     const { node } = this.#o;
-    if (error !== ErrLogNotFound) {
+    if (isDamage(error)) {
+      this.#o.onFatal(error);
+    } else if (error !== ErrLogNotFound) {
       node.log.error({ index: first, error }, 'failed to get log');
       this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
     } else if (node.terms.termAt(first) !== undefined && first > node.snapshotIndex) {
@@ -290,7 +294,7 @@ export class PeerSenders {
       const newest = (await snaps.list())[0];
       if (newest === undefined) throw new RaftError('ERR_NO_SNAPSHOT', 'no snapshots found');
       node.log.info({ id: newest.id }, 'opening snapshot');
-      const opened = await snaps.open(newest.id);
+      const opened = await this.#open(newest.id);
       reader = new HeldReader(opened.reader);
       const { meta } = opened;
       index = meta.index;
@@ -313,6 +317,19 @@ export class PeerSenders {
       answered({ error: asError(error) });
     } finally {
       void reader?.release();
+    }
+  }
+
+  /** Opens a snapshot. One that is damaged is never sent: the node stops and says which it is. */
+  async #open(id: string): Promise<OpenSnapshot> {
+    try {
+      return await this.#o.snaps.open(id);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const text = `snapshot ${id} is damaged on disk: ${error.message}; ${DAMAGE_ADVICE}`;
+      const fatal = new RaftError(error.code, text, { cause: error });
+      this.#o.onFatal(fatal);
+      throw fatal;
     }
   }
 

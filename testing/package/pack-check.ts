@@ -90,8 +90,9 @@ async function step<T>(name: string, work: () => Promise<T>): Promise<T | undefi
 }
 
 async function checkAll(folder: string): Promise<void> {
-  const { exports } = JSON.parse(await readFile('package.json', 'utf8'));
+  const { exports, bin: commands } = JSON.parse(await readFile('package.json', 'utf8'));
   const targets = targetsOf(exports);
+  const entries = new Map([...targets, ...Object.entries<string>(commands)]);
   const specifiers = [...targets.keys()].map((subPath) => subPath.replace('.', 'quorate'));
   const packed = await step('npm pack', () => pack(folder));
   if (packed === undefined) return;
@@ -99,13 +100,17 @@ async function checkAll(folder: string): Promise<void> {
   const bin = (name: string) => resolve('node_modules/.bin', name);
 
   await step('the tarball installs', () => install(folder, tarball));
-  await step('it holds what it should and nothing else', () => checkFiles(folder, packed, targets));
+  await step('it holds what it should and nothing else', () => checkFiles(folder, packed, entries));
   for (const specifier of specifiers) {
     await step(`import '${specifier}'`, () => checkImport(folder, specifier));
   }
   await step('the types check', () => checkTypes(folder, specifiers));
   await step('publint', () => run(bin('publint'), ['run', tarball, '--strict']));
   await step('attw', () => run(bin('attw'), [tarball, '--profile', 'esm-only', '--no-color']));
+  await step('npx quorate', async () => {
+    const { stderr } = await run('npx', ['quorate', 'verify'], { cwd: folder }).catch(Object);
+    if (!/^usage: quorate verify DIR/m.test(stderr)) throw new Error(`it said ${stderr}`);
+  });
   await step('smoke', () => run(process.execPath, ['smoke.js'], { cwd: folder }));
 }
 

@@ -147,6 +147,7 @@ describe('the roots of a package', () => {
   const manifest = {
     exports: { '.': { default: './dist/index.js' }, './package.json': './package.json' },
     scripts: { a: 'node scripts/a.mjs && node dist/examples/kv/demo.js', b: 'tsc -p x' },
+    bin: {},
     dependencies: {},
   };
 

@@ -7,6 +7,7 @@ import { findNodes, isTest, type Source } from './source-tree.ts';
 export interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   readonly scripts: Readonly<Record<string, string>>;
+  readonly bin: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
