@@ -23,7 +23,7 @@ export function numberIn(line: Line, field: string): number {
   throw new Error(`expected a number called ${field} in ${JSON.stringify(line)}`);
 }
 
-/** Starts a cluster of one kind on empty disks; its logs are never compacted unless `config` says. */
+/** Starts a cluster of one kind on empty disks; its logs stay whole unless `config` says. */
 export function startCluster(
   { kind, store, config: own }: Contender,
   nodes: number,

@@ -53,7 +53,7 @@ function planOf(args: string[]): Plan {
   };
 }
 
-/** A leader that lost its leadership in the middle has measured nothing: the round is made again. */
+/** A leader that lost its office in the middle has measured nothing: the round is made again. */
 async function roundOf(runner: Runner, repeat: (error: unknown) => void): Promise<Sample> {
   for (let left = MOST_REPEATS; ; left -= 1) {
     try {

@@ -36,7 +36,7 @@ async function resultOf(name: ContenderName): Promise<string> {
   }
 }
 
-/** Whoever is faster because it does something else is not faster. @throws Error when they differ */
+/** Doing something else is not being faster. @throws Error when the results differ */
 export async function checkSameResults(): Promise<void> {
   const [ours, theirs] = [await resultOf('ours'), await resultOf('wal')];
   if (ours === theirs) return;

@@ -318,7 +318,7 @@ export class StoreWriter {
   }
 }
 
-/** Tells those who wait for a write that it failed; once, also when it ends after it was given up. */
+/** Tells those who wait for a write that it failed: once, though a hung one may end later. */
 function tell(job: Job, error: Error): void {
   for (const failed of job.failed.splice(0)) failed(error);
 }
