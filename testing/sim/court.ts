@@ -66,6 +66,8 @@ export interface Watcher {
   applied?(node: NodeView, log: Log, state: FSMState): void;
   /** An FSM was given a snapshot and is in `state` now. */
   restored?(node: NodeView, state: FSMState): void;
+  /** A user gives a cluster a state to restore. */
+  offered?(state: FSMState): void;
   /** A client asked something. */
   asked?(question: Question): void;
   /** `answer` describes the result in a way that can be compared. */
@@ -148,7 +150,9 @@ export class Court implements DiskWatcher, NetworkWatcher {
     const { raft } = node;
     if (raft !== null) {
       if (raft.state() === RaftState.Leader) this.#leads(node, raft.currentTerm());
-      const upTo = raft.commitIndex();
+      // A snapshot alone proves nothing: a user restore is applied before a quorum has it.
+      const known = raft.commitIndex();
+      const upTo = known > node.disk.issued.snapshotIndex ? known : 0;
       while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
     }
     for (const watcher of this.#watchers) watcher.stepped?.(node, nowMs);
@@ -195,6 +199,11 @@ export class Court implements DiskWatcher, NetworkWatcher {
   /** An FSM was given a snapshot. */
   restored(node: NodeView, state: FSMState): void {
     for (const watcher of this.#watchers) watcher.restored?.(node, state);
+  }
+
+  /** A user wants a state to be restored. */
+  offered(state: FSMState): void {
+    for (const watcher of this.#watchers) watcher.offered?.(state);
   }
 
   /** A client asked something. */

@@ -59,12 +59,26 @@ describe('the state machine of the simulator', () => {
     const barrier = { ...command(3, ''), type: LogType.LogConfiguration };
     const [first, second, third] = logs;
     if (first === undefined || second === undefined || third === undefined) throw new Error();
-    expect(await batching.applyBatch([first, second, barrier, third])).toEqual([
-      1,
-      2,
-      undefined,
-      4,
-    ]);
+    const results = await batching.applyBatch([first, second, barrier, third]);
+    const at = (index: number) => ({ index, output: undefined });
+    expect(results).toEqual([at(1), at(2), undefined, at(4)]);
     expect(batching.state).toEqual(single.state);
+  });
+
+  it('does what the model of the checker does', () => {
+    const fsm = new SimFSM(watcher, null);
+    let index = 0;
+    const told = (text: string) => {
+      index += 1;
+      const response = fsm.apply(command(index, `${text} #${index}`));
+      return 'output' in response ? response.output : undefined;
+    };
+    expect(told('set a 1')).toBeNull();
+    expect(told('append a 2')).toBe('12');
+    expect(told('cas a 1 3')).toBe(false);
+    expect(told('cas a 12 3')).toBe(true);
+    expect(told('cas b  4')).toBe(true);
+    expect(told('delete a')).toBe('3');
+    expect([fsm.get('a'), fsm.get('b')]).toEqual([null, '4']);
   });
 });

@@ -2,6 +2,7 @@ import { utf8, utf8ToString } from '../../internal/bytes.ts';
 import type { BatchingFSM, FSM, FSMSnapshot } from '../../raft/fsm.ts';
 import { type Log, LogType, type MaybePromise } from '../../raft/log.ts';
 import type { SnapshotSink } from '../../raft/snapshot.ts';
+import type { KeyValueOutput } from '../check/index.ts';
 import { hashBytes, hashText } from './trace.ts';
 
 /** What a state machine is after an index: two of them agree when all of this is equal. */
@@ -22,6 +23,14 @@ export interface FSMWatcher {
   applied(log: Log, state: FSMState): void;
   /** A snapshot was restored; `state` is the state after it. */
   restored(state: FSMState): void;
+}
+
+/** What a command is answered with. */
+export interface SimResponse {
+  /** Where the command stands in the log. */
+  readonly index: number;
+  /** What it came to, as `keyValueModel` has it. */
+  readonly output: KeyValueOutput;
 }
 
 interface Value {
@@ -60,8 +69,9 @@ class Picture implements FSMSnapshot {
 }
 
 /**
- * A small key-value store that remembers all it was told. Commands are `key=text`. A snapshot is
- * drawn in slices while commands go on: the first write to a key saves the old value for the
+ * A small key-value store that remembers all it was told. Commands are `set KEY TEXT`, `append KEY
+ * TEXT`, `cas KEY FROM TO`, where a FROM of nothing stands for no value, and `delete KEY`, each with
+ * a word behind it that makes it unique; `KEY=TEXT` sets a value too. A snapshot is drawn in slices while commands go on: the first write to a key saves the old value for the
  * picture.
  */
 export class SimFSM implements FSM {
@@ -91,7 +101,12 @@ export class SimFSM implements FSM {
     };
   }
 
-  apply(log: Log): MaybePromise<number> {
+  /** The text under a key, `null` when there is none. */
+  get(key: string): string | null {
+    return this.#values.get(key)?.text ?? null;
+  }
+
+  apply(log: Log): MaybePromise<SimResponse> {
     if (this.#pause === null) return this.#applyNow(log);
     return this.#pause().then(() => this.#applyNow(log));
   }
@@ -122,20 +137,51 @@ export class SimFSM implements FSM {
     this.#watcher.restored(this.state);
   }
 
-  #applyNow(log: Log): number {
-    const [key = '', text = ''] = utf8ToString(log.data).split('=');
-    this.#set(key, { text, index: log.index });
+  #applyNow(log: Log): SimResponse {
+    const output = this.#perform(utf8ToString(log.data), log.index);
     this.#index = log.index;
     this.#count += 1;
     this.#historyHash = hashBytes(log.data, hashText(String(log.index), this.#historyHash));
     this.#watcher.applied(log, this.state);
-    return log.index;
+    return { index: log.index, output };
   }
 
-  #set(key: string, value: Value): void {
+  #perform(command: string, index: number): KeyValueOutput {
+    const [op = '', key = '', first = '', second = ''] = command.split(' ');
+    const before = this.get(key);
+    switch (op) {
+      case 'set':
+        this.#set(key, { text: first, index });
+        return before;
+      case 'append': {
+        const text = (before ?? '') + first;
+        this.#set(key, { text, index });
+        return text;
+      }
+      case 'cas': {
+        const isEqual = before === (first === '' ? null : first);
+        if (isEqual) this.#set(key, { text: second, index });
+        return isEqual;
+      }
+      case 'delete':
+        this.#set(key, null);
+        return before;
+      default: {
+        const [name = '', text = ''] = op.split('=');
+        this.#set(name, { text, index });
+        return undefined;
+      }
+    }
+  }
+
+  #set(key: string, value: Value | null): void {
     const old = this.#values.get(key) ?? null;
     if (old !== null && this.#saved?.has(key) === false) this.#saved.set(key, old);
     if (old !== null) this.#contentHash = (this.#contentHash ^ hashOfPair(key, old)) >>> 0;
+    if (value === null) {
+      this.#values.delete(key);
+      return;
+    }
     this.#contentHash = (this.#contentHash ^ hashOfPair(key, value)) >>> 0;
     this.#values.set(key, value);
   }

@@ -233,7 +233,8 @@ export class Nemesis {
     const damaged = nodes.filter(({ isDamaged }) => isDamaged);
     const bearable = Math.floor((world.profile.nodes - 1) / 2);
     const one = damaged.length < bearable ? node : damaged[0];
-    if (world.profile.memberChanges || bearable === 0 || one === undefined) return false;
+    const { memberChanges, userRestores } = world.profile;
+    if (memberChanges || userRestores || bearable === 0 || one === undefined) return false;
     return kind === 'rot-entry' ? one.disk.rotEntry() : one.disk.rotSnapshot();
   }
 }

@@ -51,6 +51,8 @@ export interface Profile {
   readonly mixedConfigs: boolean;
   /** Entries that a log cache before the store keeps; 0 for no cache. */
   readonly cachedEntries: number;
+  /** Clients replace the state of the whole cluster now and then. */
+  readonly userRestores: boolean;
   /** How delays on the network are spread. */
   readonly spread: DelaySpread;
 }
@@ -92,9 +94,12 @@ export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
     workEveryMs: pick(random, 10, 30, 60),
     mixedConfigs: random.next() < 0.3,
     cachedEntries: pick(random, 0, 8, 128),
+    userRestores: random.next() < 0.4,
     spread: pick<DelaySpread>(random, 'even', 'exponential', 'heavy-tail'),
   };
-  return { ...drawn, ...fixed };
+  const profile = { ...drawn, ...fixed };
+  // A node that took a restore which no quorum took is lost, and must not be left with the vote.
+  return profile.memberChanges ? { ...profile, userRestores: false } : profile;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { type Random, randomInteger, seededRandom } from '../../internal/random.ts';
 import type { Configuration, ServerAddress, ServerID } from '../../raft/configuration.ts';
-import { asError } from '../../raft/errors.ts';
+import { asError, RaftError } from '../../raft/errors.ts';
 import type { LogFields, Logger } from '../../raft/logger.ts';
 import { silentLogger } from '../../raft/logger.ts';
 import type { RaftNode } from '../../raft/node.ts';
@@ -19,6 +19,9 @@ import { configOf, mixedProfile, type Profile } from './profile.ts';
 import { SimFileSystem } from './sim-file-system.ts';
 import { SimTransport } from './sim-transport.ts';
 import { type Scheduler, SimProcess } from './virtual-clock.ts';
+
+/** A node took a user restore that no quorum took: it says so and stops. */
+const CONTRADICTED = 'ERR_SNAPSHOT_CONTRADICTED';
 
 /** What nodes share. */
 export interface World {
@@ -116,14 +119,16 @@ export class SimNode implements NodeView {
     return this.disk.isDamaged;
   }
 
-  /** True when it has stopped for the damage: nobody can start it before the disk is replaced. */
+  /** True when it has stopped for what is on its disk, which somebody must replace. */
   get isLost(): boolean {
     return this.#isLost;
   }
 
   /** Looks whether the damage has ended it. */
   lookForDamage(): void {
-    if (this.isDamaged && this.hasStopped) this.#isLost = true;
+    const cause = this.stopCause;
+    const isContradicted = cause instanceof RaftError && cause.code === CONTRADICTED;
+    if (this.hasStopped && (this.isDamaged || isContradicted)) this.#isLost = true;
   }
 
   /** Starts a new process; the first one of a first member writes the first configuration. */

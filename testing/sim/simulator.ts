@@ -133,6 +133,7 @@ class Simulation {
   /** Whoever was told something is told the same again, and nobody was forgotten. */
   #judge(): void {
     this.#workload.askAgain();
+    this.#workload.judgeHistory();
     this.#court.ended();
   }
 

@@ -27,7 +27,7 @@ export const storiesOfThePaper: readonly Story[] = [
   ],
   [
     'two votes in a term',
-    'election-safety',
+    'one-vote-a-term',
     (stage) => {
       stage.keys('c', { CurrentTerm: 2, LastVoteTerm: 2, LastVoteCand: utf8('sim:a') });
       stage.court.replySent('sim:c', 'sim:a', voteOf(2, 'a'), granted(2));
@@ -92,7 +92,7 @@ export const storiesOfThePaper: readonly Story[] = [
   ],
   [
     'a snapshot that saw a later write',
-    'state-machine-safety',
+    'snapshot-equals-replay',
     (stage) => {
       stage.court.applied(stage.node('a'), entry(2, 1), state(2, 1, 7));
       stage.court.restored(stage.node('b'), state(2, 1, 8));
@@ -158,6 +158,43 @@ export const storiesOfThePaper: readonly Story[] = [
     (stage) => {
       stage.elect(3);
       stage.court.applied(stage.node('a'), entry(2, 1), state(2));
+      stage.step('a');
+    },
+  ],
+  [
+    'a snapshot of a state that nobody came to',
+    'snapshot-equals-replay',
+    (stage) => {
+      stage.court.restored(stage.node('b'), state(2));
+    },
+  ],
+  [
+    'a state that a user offered',
+    null,
+    (stage) => {
+      stage.court.offered(state(9));
+      stage.court.restored(stage.node('b'), state(9));
+    },
+  ],
+  [
+    'a second vote after a restart',
+    'one-vote-a-term',
+    (stage) => {
+      stage.keys('c', { CurrentTerm: 2, LastVoteTerm: 2, LastVoteCand: utf8('sim:a') });
+      stage.court.started(stage.node('c'));
+      stage.keys('c', { LastVoteTerm: 2, LastVoteCand: utf8('sim:b') });
+    },
+  ],
+  [
+    'two changes of the membership at a time',
+    'one-uncommitted-configuration',
+    (stage) => {
+      stage.elect(1);
+      stage.step('a', { commit: 1 });
+      const change = (index: number) => ({ ...entry(1, 1), index });
+      stage.store('a', change(2));
+      stage.step('a');
+      stage.store('a', change(3));
       stage.step('a');
     },
   ],

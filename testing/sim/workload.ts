@@ -3,9 +3,13 @@ import { type Random, randomInteger } from '../../internal/random.ts';
 import { RaftError } from '../../raft/errors.ts';
 import type { ApplyFuture, Future } from '../../raft/future.ts';
 import type { RaftNode } from '../../raft/node.ts';
+import type { SnapshotMeta } from '../../raft/snapshot.ts';
 import { RaftState } from '../../raft/state.ts';
+import type { KeyValueInput } from '../check/index.ts';
 import type { SimCluster } from './cluster.ts';
 import type { Question } from './court.ts';
+import { SimFSM, type SimResponse } from './fsm.ts';
+import { ClientHistory } from './history.ts';
 import type { SimNode } from './sim-node.ts';
 import type { SimProcess } from './virtual-clock.ts';
 
@@ -16,7 +20,10 @@ type Wish =
   | 'read'
   | 'verify'
   | 'snapshot'
+  | 'restore'
+  | 'reload'
   | 'transfer'
+  | 'transfer-to'
   | 'add-voter'
   | 'add-nonvoter'
   | 'demote'
@@ -29,6 +36,9 @@ const weights: readonly (readonly [Wish, number])[] = [
   ['barrier', 4],
   ['snapshot', 4],
   ['transfer', 2],
+  ['transfer-to', 1],
+  ['restore', 2],
+  ['reload', 1],
   ['add-voter', 4],
   ['add-nonvoter', 2],
   ['demote', 1],
@@ -37,8 +47,29 @@ const weights: readonly (readonly [Wish, number])[] = [
 const totalWeight = weights.reduce((sum, [, weight]) => sum + weight, 0);
 const memberChanges: ReadonlySet<Wish> = new Set(['add-voter', 'add-nonvoter', 'demote', 'remove']);
 
+/** A restore is given an index so far ahead that the log does not get there while it is copied. */
+const RESTORE_AHEAD = 200;
 const KEYS = 12;
 const MAX_BURST = 12;
+
+function commandOf(input: Exclude<KeyValueInput, { op: 'get' }>): string {
+  switch (input.op) {
+    case 'cas':
+      return `cas ${input.key} ${input.from ?? ''} ${input.to}`;
+    case 'delete':
+      return `delete ${input.key}`;
+    default:
+      return `${input.op} ${input.key} ${input.value}`;
+  }
+}
+
+function isResponse(value: unknown): value is SimResponse {
+  return typeof value === 'object' && value !== null && 'index' in value && 'output' in value;
+}
+
+async function* asStream(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
+}
 
 function describeError(error: Error | null): string {
   if (error === null) return 'ok';
@@ -54,6 +85,7 @@ export class Workload {
   readonly #open = new Map<Question, SimProcess | null>();
   #applied = 0;
   #stopped = false;
+  readonly #history = new ClientHistory();
 
   constructor(cluster: SimCluster, random: Random) {
     this.#cluster = cluster;
@@ -85,6 +117,14 @@ export class Workload {
     return ![...this.#open.values()].some((process) => process?.isAlive);
   }
 
+  /** What the clients saw can have come from one store that ran alone. */
+  judgeHistory(): void {
+    const { court, profile } = this.#cluster.world;
+    // A user restore replaces what clients wrote: no history of writes alone explains it.
+    const complaint = profile.userRestores ? null : this.#history.judge();
+    if (complaint !== null) court.violated('linearizable-history', complaint);
+  }
+
   /** Asks every future once more how it ended: it must not have changed its mind. */
   askAgain(): void {
     const { court } = this.#cluster.world;
@@ -113,6 +153,7 @@ export class Workload {
       return at < 0;
     }) ?? ['apply'];
     const { profile } = this.#cluster.world;
+    if (wish === 'restore' && !profile.userRestores) return 'apply';
     return memberChanges.has(wish) && !profile.memberChanges ? 'apply' : wish;
   }
 
@@ -144,8 +185,17 @@ export class Workload {
       case 'snapshot':
         this.#follow(node, wish, raft.snapshot());
         break;
+      case 'restore':
+        this.#restore(node, raft);
+        break;
+      case 'reload':
+        this.#reload(raft);
+        break;
       case 'transfer':
         this.#follow(node, wish, raft.leadershipTransfer());
+        break;
+      case 'transfer-to':
+        this.#follow(node, wish, raft.leadershipTransferToServer(target.id, target.address));
         break;
       case 'add-voter':
         this.#follow(node, wish, raft.addVoter(target.id, target.address, 0, this.#timeoutMs()));
@@ -167,22 +217,41 @@ export class Workload {
     return this.#random.next() < 0.3 ? 0 : randomInteger(this.#random, 20, 400);
   }
 
+  /** Something to do to a key; most often a plain write. */
+  #drawInput(): Exclude<KeyValueInput, { op: 'get' }> {
+    const key = `k${randomInteger(this.#random, 1, KEYS)}`;
+    const value = `v${this.#questions}`;
+    const at = this.#random.next();
+    if (at < 0.6) return { op: 'set', key, value };
+    if (at < 0.75) return { op: 'append', key, value };
+    if (at < 0.9) {
+      const someone = this.#cluster.nodes.find(({ fsm }) => fsm !== null);
+      return { op: 'cas', key, from: someone?.fsm?.get(key) ?? null, to: value };
+    }
+    return { op: 'delete', key };
+  }
+
   #apply(node: SimNode, raft: RaftNode, done: (index: number) => void): void {
     const { court } = this.#cluster.world;
-    const key = randomInteger(this.#random, 1, KEYS);
-    const command = utf8(`k${key}=v${this.#questions}`);
+    const input = this.#drawInput();
+    const command = utf8(`${commandOf(input)} #${this.#questions}`);
     const given = command.slice();
+    const operation = this.#history.begin(input);
     const future: ApplyFuture = raft.apply(given, this.#timeoutMs());
     given.fill(0x23);
     const describe = (): string => `${future.outcome()} at ${future.index()}`;
     this.#follow(node, 'apply', future, describe, () => {
       const index = future.index();
       court.outcome(node, command, future.outcome(), index);
+      if (future.outcome() === 'not-applied') operation.denied();
       if (future.outcome() !== 'applied') return;
       this.#applied += 1;
-      if (future.response() !== index) {
-        court.violated('truthful-outcomes', `the response of ${index} is ${future.response()}`);
+      const response = future.response();
+      if (!isResponse(response) || response.index !== index) {
+        court.violated('truthful-outcomes', `the response of ${index} is ${response}`);
+        return;
       }
+      operation.answered(response.output);
       done(index);
     });
   }
@@ -190,10 +259,48 @@ export class Workload {
   #read(node: SimNode, raft: RaftNode): void {
     const { court } = this.#cluster.world;
     const floor = court.facts.acknowledgedUpTo;
+    const key = `k${randomInteger(this.#random, 1, KEYS)}`;
+    const operation = this.#history.begin({ op: 'get', key });
     const future = raft.readIndex(this.#timeoutMs());
     this.#follow(node, 'read', future, undefined, (error) => {
-      const state = node.fsm?.state;
-      if (error === null && state !== undefined) court.read(node, floor, state);
+      const { fsm } = node;
+      if (error !== null || fsm === null) return;
+      court.read(node, floor, fsm.state);
+      operation.answered(fsm.get(key));
+    });
+  }
+
+  /** Replaces the state of the cluster by another one, which says at which index it will stand. */
+  #restore(node: SimNode, raft: RaftNode): void {
+    const { court } = this.#cluster.world;
+    const index = raft.lastIndex() + RESTORE_AHEAD;
+    const burned = index + 1;
+    const bytes = utf8(`${burned} 0 ${this.#questions}\nk1 restored${this.#questions} ${burned}\n`);
+    const meta: SnapshotMeta = {
+      version: 1,
+      id: 'from a user',
+      index,
+      term: raft.currentTerm(),
+      peers: null,
+      configuration: raft.getConfiguration().configuration(),
+      configurationIndex: 1,
+      size: bytes.length,
+    };
+    const told = { applied() {}, restored: court.offered.bind(court) };
+    void new SimFSM(told, null).restore(asStream(bytes)).then(() => {
+      const future = raft.restore(meta, asStream(bytes), this.#timeoutMs());
+      this.#follow(node, 'restore', future, undefined, (error) => {
+        if (error === null) court.facts.acknowledge(burned);
+      });
+    });
+  }
+
+  #reload(raft: RaftNode): void {
+    raft.reloadConfig({
+      ...raft.reloadableConfig(),
+      trailingLogs: randomInteger(this.#random, 0, 60),
+      snapshotThreshold: randomInteger(this.#random, 1, 40),
+      snapshotInterval: randomInteger(this.#random, 50, 1000),
     });
   }
 

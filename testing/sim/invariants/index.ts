@@ -12,7 +12,10 @@ import { linearReads } from './linear-reads.ts';
 import { logMatching } from './log-matching.ts';
 import { logWithoutHoles } from './log-without-holes.ts';
 import { monotonic } from './monotonic.ts';
+import { oneUncommittedConfiguration } from './one-uncommitted-configuration.ts';
+import { oneVoteATerm } from './one-vote-a-term.ts';
 import { persistBeforeReply } from './persist-before-reply.ts';
+import { snapshotEqualsReplay } from './snapshot-equals-replay.ts';
 import { stateMachineSafety } from './state-machine-safety.ts';
 import { stateOrdering } from './state-ordering.ts';
 import { stopsOnlyForCause } from './stops-only-for-cause.ts';
@@ -22,10 +25,13 @@ import { verifiedLeader } from './verified-leader.ts';
 /** Every rule that is judged after every event. */
 export const invariants: readonly Invariant[] = [
   electionSafety,
+  oneVoteATerm,
   leaderAppendOnly,
   logMatching,
   leaderCompleteness,
   stateMachineSafety,
+  snapshotEqualsReplay,
+  oneUncommittedConfiguration,
   monotonic,
   stateOrdering,
   committedOnQuorum,

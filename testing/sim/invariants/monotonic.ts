@@ -15,13 +15,13 @@ const NOTHING: Marks = { term: 0, commit: 0, applied: 0 };
 export const monotonic: Invariant = {
   name: 'monotonic',
   source: 'Raft paper, Figure 2 (currentTerm, commitIndex, lastApplied "increases monotonically")',
-  watch(_facts, violated) {
+  watch(facts, violated) {
     const marks = new Map<string, Marks>();
     return {
       started(node) {
         marks.delete(node.id);
       },
-      stepped({ id, raft }) {
+      stepped({ id, raft, disk }) {
         if (raft === null) return;
         const before = marks.get(id) ?? NOTHING;
         const term = raft.currentTerm();
@@ -32,13 +32,15 @@ export const monotonic: Invariant = {
         const last = raft.lastIndex();
         if (last < applied) violated(`${id} shows last index ${last} and applied ${applied}`);
         if (term < before.term) violated(`${id} goes back from term ${before.term} to ${term}`);
-        if (commit < before.commit) {
+        if (commit < before.commit && before.commit <= facts.committedUpTo) {
           violated(`${id} goes back from commit index ${before.commit} to ${commit}`);
         }
-        if (applied < before.applied) {
+        // A user restore is applied before a quorum has it, and may have to give way.
+        const restored = Math.max(commit, disk.issued.snapshotIndex);
+        if (applied < before.applied && before.applied <= facts.committedUpTo) {
           violated(`${id} goes back from applied index ${before.applied} to ${applied}`);
         }
-        if (applied > commit)
+        if (applied > restored)
           violated(`${id} applied ${applied} and knows only ${commit} committed`);
       },
       writeSynced(node, write) {

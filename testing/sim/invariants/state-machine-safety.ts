@@ -10,7 +10,7 @@ interface Applied {
 
 /**
  * If a server has applied an entry at an index, no other server applies a different one there; and
- * the state behind equal histories is equal, wherever it came from: log or snapshot.
+ * the state behind equal histories is equal.
  */
 export const stateMachineSafety: Invariant = {
   name: 'state-machine-safety',
@@ -37,14 +37,6 @@ export const stateMachineSafety: Invariant = {
           );
         } else {
           compare(`after ${log.index} on ${node.id}`, first.state, state);
-        }
-      },
-      restored(node, state) {
-        const first = byIndex.get(state.index);
-        if (first !== undefined) {
-          compare(`in a snapshot of ${state.index} on ${node.id}`, first.state, state);
-        } else if (state.index !== 0) {
-          violated(`${node.id} restores a state of ${state.index}, where nobody applied a command`);
         }
       },
     };

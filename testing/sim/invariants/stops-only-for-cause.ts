@@ -1,8 +1,9 @@
+import { RaftError } from '../../../raft/errors.ts';
 import type { Invariant } from '../court.ts';
 
 /**
- * A node stops by itself when it was removed, or when its disk has failed it or shows damage, never
- * because its own rules contradict each other.
+ * A node stops by itself when it was removed, when its disk has failed it or shows damage, or when
+ * it holds a user restore that no quorum took; never because its own rules contradict each other.
  */
 export const stopsOnlyForCause: Invariant = {
   name: 'stops-only-for-cause',
@@ -11,7 +12,8 @@ export const stopsOnlyForCause: Invariant = {
     return {
       retired({ id, disk, stableDisk }, cause) {
         const hasReason = disk.hasFailed || stableDisk.hasFailed || disk.isDamaged;
-        if (cause !== null && !hasReason) violated(`${id} stops: ${cause.message}`);
+        const isRival = cause instanceof RaftError && cause.code === 'ERR_SNAPSHOT_CONTRADICTED';
+        if (cause !== null && !hasReason && !isRival) violated(`${id} stops: ${cause.message}`);
       },
     };
   },
