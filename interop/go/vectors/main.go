@@ -95,4 +95,5 @@ func main() {
 	write(*dir, "configurations.json", configurations())
 	write(*dir, "scalars.json", scalars())
 	write(*dir, "frames.json", frames())
+	write(*dir, "odd.json", odd())
 }

@@ -67,6 +67,31 @@ func log(index uint64, data []byte) *raft.Log {
 	}
 }
 
+// withHeader gives one of each message, all fields set.
+func withHeader(h raft.RPCHeader) []any {
+	b := h.Addr
+	return []any{
+		&raft.AppendEntriesRequest{
+			RPCHeader: h, Term: 7, Leader: b, PrevLogEntry: 99, PrevLogTerm: 6, LeaderCommitIndex: 98,
+			Entries: []*raft.Log{log(100, []byte("first")), log(101, b)},
+		},
+		&raft.AppendEntriesResponse{RPCHeader: h, Term: 7, LastLog: 101, Success: true, NoRetryBackoff: true},
+		&raft.RequestVoteRequest{
+			RPCHeader: h, Term: 8, Candidate: b, LastLogIndex: 300, LastLogTerm: 7, LeadershipTransfer: true,
+		},
+		&raft.RequestVoteResponse{RPCHeader: h, Term: 8, Peers: b, Granted: true},
+		&raft.RequestPreVoteRequest{RPCHeader: h, Term: 8, LastLogIndex: 300, LastLogTerm: 7},
+		&raft.RequestPreVoteResponse{RPCHeader: h, Term: 8, Granted: true},
+		&raft.InstallSnapshotRequest{
+			RPCHeader: h, SnapshotVersion: 1, Term: 8, Leader: b, LastLogIndex: 70000, LastLogTerm: 7,
+			Peers: b, Configuration: b, ConfigurationIndex: 3, Size: 40000,
+		},
+		&raft.InstallSnapshotResponse{RPCHeader: h, Term: 8, Success: true},
+		&raft.TimeoutNowRequest{RPCHeader: h},
+		&raft.TimeoutNowResponse{RPCHeader: h},
+	}
+}
+
 func messages() []vector {
 	all := []vector{}
 	add := func(name string, value any) {
@@ -83,25 +108,9 @@ func messages() []vector {
 		add("zero", zero)
 	}
 	for name, h := range map[string]raft.RPCHeader{"typical": fullHeader, "empty, not nil": emptyHeader} {
-		b := h.Addr
-		add(name, &raft.AppendEntriesRequest{
-			RPCHeader: h, Term: 7, Leader: b, PrevLogEntry: 99, PrevLogTerm: 6, LeaderCommitIndex: 98,
-			Entries: []*raft.Log{log(100, []byte("first")), log(101, b)},
-		})
-		add(name, &raft.AppendEntriesResponse{RPCHeader: h, Term: 7, LastLog: 101, Success: true, NoRetryBackoff: true})
-		add(name, &raft.RequestVoteRequest{
-			RPCHeader: h, Term: 8, Candidate: b, LastLogIndex: 300, LastLogTerm: 7, LeadershipTransfer: true,
-		})
-		add(name, &raft.RequestVoteResponse{RPCHeader: h, Term: 8, Peers: b, Granted: true})
-		add(name, &raft.RequestPreVoteRequest{RPCHeader: h, Term: 8, LastLogIndex: 300, LastLogTerm: 7})
-		add(name, &raft.RequestPreVoteResponse{RPCHeader: h, Term: 8, Granted: true})
-		add(name, &raft.InstallSnapshotRequest{
-			RPCHeader: h, SnapshotVersion: 1, Term: 8, Leader: b, LastLogIndex: 70000, LastLogTerm: 7,
-			Peers: b, Configuration: b, ConfigurationIndex: 3, Size: 40000,
-		})
-		add(name, &raft.InstallSnapshotResponse{RPCHeader: h, Term: 8, Success: true})
-		add(name, &raft.TimeoutNowRequest{RPCHeader: h})
-		add(name, &raft.TimeoutNowResponse{RPCHeader: h})
+		for _, message := range withHeader(h) {
+			add(name, message)
+		}
 	}
 	add("heartbeat", &raft.AppendEntriesRequest{RPCHeader: fullHeader, Term: 7, Leader: fullHeader.Addr})
 	add("no entries, not nil", &raft.AppendEntriesRequest{Entries: []*raft.Log{}})
