@@ -77,7 +77,7 @@ const stableStores = {
 
 for (const [suite, cases] of Object.entries(logStores)) {
   describe(`${suite} as a log store`, () => {
-    for (const { name, run } of cases) it(`${name} (S167)`, run);
+    for (const { name, run } of cases) it(name, run);
   });
 }
 

@@ -153,7 +153,7 @@ async function verify(acknowledged: number): Promise<void> {
 }
 
 describe('LMDBStore in a process that is killed', () => {
-  it('has every acknowledged batch, and each batch whole, life after life', async () => {
+  it('has every acknowledged batch, and each batch whole, life after life (S167)', async () => {
     const random = seededRandom(20);
     for (let life = 0; life < 6; life += 1) {
       const child = start(process.execPath, [program, 'write', path, '100']);

@@ -5,7 +5,11 @@ import { ErrPipelineShutdown } from '../raft/errors.ts';
 import {
   AppendEntriesRequest,
   AppendEntriesResponse,
+  InstallSnapshotRequest,
+  RequestPreVoteRequest,
+  RequestVoteRequest,
   RequestVoteResponse,
+  TimeoutNowRequest,
 } from '../raft/messages.ts';
 import {
   type LoopbackTransport,
@@ -13,6 +17,7 @@ import {
   supportsPreVote,
   type Transport,
 } from '../raft/transport.ts';
+import { VirtualTime } from '../testing/runtime-fixture.ts';
 import {
   type InmemTransport,
   newInmemAddr,
@@ -69,6 +74,42 @@ describe('InmemTransport', () => {
     await expect(caller.appendEntries('id', server.localAddr(), request)).rejects.toThrow(
       /^command timed out$/,
     );
+  });
+
+  it('sending and answering have the whole time each, slow calls ten times it (S192)', async () => {
+    const time = new VirtualTime();
+    const { clock } = time;
+    const [, caller] = newInmemTransport('', { clock });
+    const [address, server] = newInmemTransport('', { clock, consumerCapacity: 0 });
+    caller.connect(address, server);
+    async function* nothing(): AsyncGenerator<Uint8Array> {}
+    const calls: readonly [number, () => Promise<unknown>][] = [
+      [500, () => caller.appendEntries('id', address, request)],
+      [500, () => caller.requestVote('id', address, new RequestVoteRequest({}))],
+      [500, () => caller.requestPreVote('id', address, new RequestPreVoteRequest({}))],
+      [
+        5000,
+        () => caller.installSnapshot('id', address, new InstallSnapshotRequest({}), nothing()),
+      ],
+      [5000, () => caller.timeoutNow('id', address, new TimeoutNowRequest())],
+    ];
+    for (const [limitMs, call] of calls) {
+      const start = time.scheduler.nowMs;
+      const outcome = call().catch((error: Error) => error.message);
+      await time.pass(limitMs - 1);
+      expect((await server.consumer().receive()).done).toBe(false);
+      expect(await time.result(outcome)).toBe('command timed out');
+      expect(time.scheduler.nowMs - start).toBe(2 * limitMs - 1);
+    }
+  });
+
+  it('heartbeats take the way of all requests, handler or not (S194)', async () => {
+    const [caller, server] = newPair();
+    server.setHeartbeatHandler(() => expect.fail('not the handler'));
+    const beat = new AppendEntriesRequest({ term: 10, leader: new Uint8Array([1]) });
+    const call = caller.appendEntries('id', server.localAddr(), beat);
+    server.consumer().tryReceive()?.value.respond(response, null);
+    expect(await call).toEqual(response);
   });
 
   it('a pipeline that cannot send: command enqueue timeout (S192)', async () => {

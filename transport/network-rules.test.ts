@@ -8,15 +8,22 @@ import { type LogFields, silentLogger } from '../raft/logger.ts';
 import {
   AppendEntriesRequest,
   AppendEntriesResponse,
+  InstallSnapshotRequest,
+  InstallSnapshotResponse,
+  RequestPreVoteRequest,
+  RequestPreVoteResponse,
   RequestVoteRequest,
+  RequestVoteResponse,
+  type RPCReply,
   TimeoutNowRequest,
+  TimeoutNowResponse,
 } from '../raft/messages.ts';
 import type { RPC, Transport } from '../raft/transport.ts';
 import { ClientConnection } from './client-connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import type { NetworkTransport } from './network-transport.ts';
+import { type NetworkTransport, newNetworkTransportWithConfig } from './network-transport.ts';
 import type { NetworkTransportConfig } from './network-transport-config.ts';
-import type { StreamConnection } from './stream-layer.ts';
+import type { StreamConnection, StreamLayer } from './stream-layer.ts';
 import { newTCPTransportWithConfig } from './tcp-stream-layer.ts';
 import { encodeRequest } from './wire.ts';
 
@@ -108,7 +115,92 @@ describe('pooled connections', () => {
   });
 });
 
+describe('an address provider', () => {
+  it('is asked by every call (S183, test 128, test 129, test 130, test 131)', async () => {
+    const server = await newTransport();
+    const serverAddr = () => server.localAddr();
+    const caller = await newTransport({ serverAddressProvider: { serverAddr } });
+    const nowhere = '127.0.0.1:1';
+    async function* state(): AsyncGenerator<Uint8Array> {
+      yield utf8('0123456789');
+    }
+    const answered = async (call: Promise<unknown>, reply: RPCReply): Promise<void> => {
+      (await next(server)).respond(reply, null);
+      expect(await call).toEqual(reply);
+    };
+    await answered(caller.appendEntries('id', nowhere, request), response);
+    const vote = new RequestVoteResponse({ term: 3, granted: true });
+    await answered(caller.requestVote('id', nowhere, new RequestVoteRequest({ term: 3 })), vote);
+    const preVote = new RequestPreVoteResponse({ term: 3, granted: true });
+    const asked = new RequestPreVoteRequest({ term: 3 });
+    await answered(caller.requestPreVote('id', nowhere, asked), preVote);
+    const args = new InstallSnapshotRequest({ size: 10 });
+    const installed = new InstallSnapshotResponse({ success: true });
+    await answered(caller.installSnapshot('id', nowhere, args, state()), installed);
+    const told = new TimeoutNowResponse();
+    await answered(caller.timeoutNow('id', nowhere, new TimeoutNowRequest()), told);
+
+    const pipeline = await caller.appendEntriesPipeline('id', nowhere);
+    const serving = (async () => {
+      for (let i = 0; i < 10; i += 1) (await next(server)).respond(response, null);
+    })();
+    const consuming = (async () => {
+      for (let i = 0; i < 10; i += 1) {
+        expect(await (await pipeline.consumer().receive()).value?.error()).toBeNull();
+      }
+    })();
+    for (let i = 0; i < 10; i += 1) await pipeline.appendEntries(request);
+    await Promise.all([serving, consuming]);
+    await pipeline.close();
+  });
+});
+
+describe('the connection of a snapshot', () => {
+  it('is closed when it is answered (S182)', async () => {
+    const [caller, server] = [await newTransport(), await newTransport()];
+    async function* state(): AsyncGenerator<Uint8Array> {
+      yield utf8('0123456789');
+    }
+    const args = new InstallSnapshotRequest({ size: 10 });
+    const call = caller.installSnapshot('id', server.localAddr(), args, state());
+    (await next(server)).respond(new InstallSnapshotResponse({ success: true }), null);
+    expect(await call).toMatchObject({ success: true });
+    expect(caller.pooledConnections(server.localAddr())).toBe(0);
+  });
+});
+
 describe('limits of time', () => {
+  it('hold for dialling (S181)', async () => {
+    const limits: number[] = [];
+    const stream: StreamLayer = {
+      accept: () => new Promise(() => {}),
+      addr: () => 'here:1',
+      close: async () => {},
+      dial: (_, timeout) => {
+        limits.push(timeout);
+        return Promise.reject(new Error('nobody there'));
+      },
+    };
+    const config = { stream, maxPool: 3, timeout: 1234, logger: silentLogger };
+    const caller = newNetworkTransportWithConfig(config);
+    await expect(caller.appendEntries('id', 'b:1', request)).rejects.toThrow('nobody there');
+    await expect(caller.appendEntriesPipeline('id', 'b:1')).rejects.toThrow('nobody there');
+    expect(limits).toEqual([1234, 1234]);
+  });
+
+  it('hold for each answer in a pipeline (S181)', async () => {
+    const caller = await newTransport({ timeout: 50, maxRPCsInFlight: 10 });
+    const server = await newTransport();
+    const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
+    const answered = await pipeline.appendEntries(request);
+    (await next(server)).respond(response, null);
+    expect(await answered.error()).toBeNull();
+    const silent = await pipeline.appendEntries(request);
+    expect(await silent.error()).toMatchObject({ code: 'ERR_TRANSPORT_TIMEOUT' });
+    await expect(pipeline.appendEntries(request)).rejects.toThrow('i/o timeout');
+    await pipeline.close();
+  });
+
   it('are none when the timeout is 0 (S181)', async () => {
     const delays: number[] = [];
     const setTimer: Clock['setTimer'] = (delayMs, ring) => {

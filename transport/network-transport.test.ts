@@ -128,7 +128,7 @@ describe('connections', () => {
     await until(() => caller.pooledConnections(server.localAddr()) === 0);
   });
 
-  it('an address provider says where a server is (S183, test 128)', async () => {
+  it('an address provider says where a server is (S183)', async () => {
     const server = await newTransport();
     for (const serverAddr of [() => server.localAddr(), async () => server.localAddr()]) {
       const caller = await newTransport({ serverAddressProvider: { serverAddr } });

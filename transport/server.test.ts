@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { Channel } from '../internal/channel.ts';
 import { type Clock, systemClock } from '../internal/clock.ts';
 import { silentLogger } from '../raft/logger.ts';
-import { NetworkTransport, newNetworkTransport } from './network-transport.ts';
+import {
+  NetworkTransport,
+  newNetworkTransport,
+  newNetworkTransportWithConfig,
+} from './network-transport.ts';
 import type { StreamConnection, StreamLayer } from './stream-layer.ts';
 
 /** Timers that ring when told to. */
@@ -60,6 +64,41 @@ describe('listening', () => {
     expect(lines).toEqual(Array.from({ length: 11 }, () => 'failed to accept connection'));
     await transport.close();
     expect(clock.rings.size).toBe(0);
+  });
+
+  it('one that succeeds lets the pauses begin anew (S188)', async () => {
+    const clock = new ManualClock();
+    let calls = 0;
+    const stream: StreamConnection = {
+      localAddress: 'a:1',
+      remoteAddress: 'b:1',
+      closed: Promise.resolve(),
+      start() {},
+      write: () => true,
+      pause() {},
+      resume() {},
+      end() {},
+      destroy() {},
+    };
+    const accept = (): Promise<StreamConnection> => {
+      calls += 1;
+      return calls % 4 === 0 ? Promise.resolve(stream) : Promise.reject(new Error('failed'));
+    };
+    const dial = () => Promise.reject(new Error('no'));
+    const layer: StreamLayer = { accept, addr: () => 'nowhere:1', close: async () => {}, dial };
+    const transport = newNetworkTransportWithConfig({
+      stream: layer,
+      maxPool: 1,
+      timeout: 1,
+      logger: silentLogger,
+      clock,
+    });
+    for (let i = 1; i <= 6; i += 1) {
+      await until(() => clock.delays.length === i);
+      clock.ringAll();
+    }
+    expect(clock.delays).toEqual([5, 10, 20, 5, 10, 20]);
+    await transport.close();
   });
 
   it('lines of the default logger are hclog lines', async () => {

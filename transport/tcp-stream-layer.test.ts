@@ -1,7 +1,14 @@
-import { describe, expect, it } from 'vitest';
+import net from 'node:net';
+import { describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../raft/logger.ts';
-import { TimeoutNowRequest } from '../raft/messages.ts';
+import { TimeoutNowRequest, TimeoutNowResponse } from '../raft/messages.ts';
 import { newTCPTransport } from './tcp-stream-layer.ts';
+
+/** The part of Node's own socket that the options reach. */
+interface TCPHandle {
+  setNoDelay(on: boolean): void;
+  setKeepAlive(on: boolean, seconds: number): void;
+}
 
 describe('an address', () => {
   it.each(['0.0.0.0:0', ':0', '[::]:0'])(
@@ -23,6 +30,27 @@ describe('an address', () => {
     const transport = await newTCPTransport('localhost:0', null, 1, 0, silentLogger);
     expect(transport.localAddr()).toMatch(/^(127\.0\.0\.1|\[::1\]):[1-9]\d*$/);
     await transport.close();
+  });
+
+  it('has sockets that send without delay and are kept alive, both ends (S191)', async () => {
+    const probe = net.connect({ port: 1, lookup: () => {} });
+    const prototype: TCPHandle = Object.getPrototypeOf(Reflect.get(probe, '_handle'));
+    probe.destroy();
+    const noDelay = vi.spyOn(prototype, 'setNoDelay');
+    const keepAlive = vi.spyOn(prototype, 'setKeepAlive');
+    const server = await newTCPTransport('127.0.0.1:0', null, 1, 0, silentLogger);
+    const caller = await newTCPTransport('127.0.0.1:0', null, 1, 0, silentLogger);
+    const call = caller.timeoutNow('id', server.localAddr(), new TimeoutNowRequest());
+    (await server.consumer().receive()).value?.respond(new TimeoutNowResponse(), null);
+    await call;
+    for (const option of [noDelay, keepAlive]) {
+      expect(new Set(option.mock.contexts).size).toBe(2);
+    }
+    expect(new Set(noDelay.mock.calls.flat())).toEqual(new Set([true]));
+    expect(new Set(keepAlive.mock.calls.flat())).toEqual(new Set([true, 15]));
+    vi.restoreAllMocks();
+    await caller.close();
+    await server.close();
   });
 
   it.each(['127.0.0.1', '::1:80', 'a:b', 'a:65536'])('%s is refused', async (address) => {

@@ -191,7 +191,7 @@ describe('whoever wants to know who leads', () => {
     expect(words.at(-1)).toBe(false);
   });
 
-  it('is told by notifyCh in order, however late it is read, and holds nobody up (S158)', async () => {
+  it('is told by notifyCh in order, however late, and holds nobody up (S158)', async () => {
     const notifyCh = new Channel<boolean>(0);
     const { nodes, time, leader, raft } = await led(1, { config: { notifyCh } });
     expect(leader.isLeader).toBe(true);

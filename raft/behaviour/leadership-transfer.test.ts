@@ -82,7 +82,7 @@ describe('handing over the leadership', () => {
     await nodes.close();
   });
 
-  it('takes nothing meanwhile, and takes it again afterwards (S60, S93, test 53, test 63)', async () => {
+  it('takes nothing meanwhile, and all of it afterwards (S60, S93, test 53, test 63)', async () => {
     const { nodes, time, leader, raft, target } = await cluster(3);
     nodes.isolate(target);
     await time.result(raft.apply(utf8('behind')));

@@ -86,7 +86,7 @@ describe('recoverCluster', () => {
     await cluster.close();
   });
 
-  it('calls apply alone, for commands alone, whatever else the FSM can do (S21, S136)', async () => {
+  it('calls apply alone, for commands alone, whatever the FSM can do (S21, S136)', async () => {
     class AbleFSM extends ListFSM implements BatchingFSM, ConfigurationStore {
       readonly others: string[] = [];
       applyBatch(): unknown[] {

@@ -62,7 +62,7 @@ describe('a follower that is restarted', () => {
     await nodes.close();
   });
 
-  it('with long timeouts, then reloaded, waits by the new ones and no longer (test 78)', async () => {
+  it('with long timeouts that are reloaded waits by the new ones (test 78)', async () => {
     const cluster = await led(3);
     const { nodes, time, leader, raft, others } = cluster;
     const [restarted] = firstOf(others, 1);

@@ -57,7 +57,7 @@ function complete(node: NodeState, ms = 0): Effects {
 const yes = { success: true, term: 3 };
 
 describe('a snapshot from the leader', () => {
-  it('is stored, given to the FSM, put in place of the log, in this order (S27, S120, S149)', () => {
+  it('is stored, given to the FSM, put in place of the log, in order (S27, S120, S149)', () => {
     const { log, lines } = recordingLogger();
     const node = follower({ logger: log });
     expect(install(node).list).toEqual([

@@ -126,7 +126,7 @@ describe('a picture', () => {
 });
 
 describe('a restore', () => {
-  it('waits behind everything that was handed over, and replaces the state (S140, S141)', async () => {
+  it('waits behind what was handed over, and replaces the state (S140, S141)', async () => {
     const { loop, fsm } = setUp({ count: 4 });
     const gate = new Gate();
     fsm.onApply = gate.pass;

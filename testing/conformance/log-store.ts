@@ -63,7 +63,10 @@ async function assertHolds(store: LogStore, expected: readonly Log[]): Promise<v
 }
 
 const reading: [string, (store: LogStore) => Promise<void>][] = [
-  ['an empty log has first and last index 0 and no entry', (store) => assertHolds(store, [])],
+  [
+    'an empty log has first and last index 0 and no entry (S167)',
+    (store) => assertHolds(store, []),
+  ],
   [
     'what was stored is read back, one entry or many',
     async (store) => {
@@ -75,7 +78,7 @@ const reading: [string, (store: LogStore) => Promise<void>][] = [
     },
   ],
   [
-    'a missing entry is exactly ErrLogNotFound',
+    'a missing entry is exactly ErrLogNotFound (S167)',
     async (store) => {
       await assertMissing(store, 1);
       await store.storeLogs(entries(10, 12));
@@ -100,7 +103,7 @@ const reading: [string, (store: LogStore) => Promise<void>][] = [
     },
   ],
   [
-    'every type, null and empty bytes, and times to the nanosecond with their zone are kept',
+    'every type, null and empty bytes, times to the nanosecond with their zone are kept (S200)',
     async (store) => {
       const times = [ZERO_TIME, NOW, new Timestamp(-1, 999_999_999), new Timestamp(5, 1, -12_600)];
       const bodies = [null, new Uint8Array(0), Uint8Array.of(0, 255, 128)];
@@ -155,7 +158,7 @@ const reading: [string, (store: LogStore) => Promise<void>][] = [
 
 const deleting: [string, (store: LogStore) => Promise<void>][] = [
   [
-    'deleteRange includes both ends: head, tail, one entry, everything',
+    'deleteRange includes both ends: head, tail, one entry, everything (S167)',
     async (store) => {
       await store.storeLogs(entries(1, 20));
       await store.deleteRange(1, 5);
@@ -196,7 +199,7 @@ const deleting: [string, (store: LogStore) => Promise<void>][] = [
     },
   ],
   [
-    'a log may have a hole, unless the store says that it is monotonic',
+    'a log may have a hole, unless the store says that it is monotonic (S167)',
     async (store) => {
       if (isMonotonicStore(store)) return;
       const far = 2 ** 40;
@@ -234,7 +237,7 @@ const deleting: [string, (store: LogStore) => Promise<void>][] = [
     },
   ],
   [
-    'writes take effect in the order of the calls, though nobody waits between them',
+    'writes take effect in the order of the calls, though nobody waits between them (S167)',
     async (store) => {
       const calls = [];
       for (let term = 1; term <= 20; term += 1) {
@@ -350,7 +353,7 @@ function reopenCases(
       run: () => inNewLife(async () => {}, []),
     },
     {
-      name: 'what was answered is there when the store is opened again',
+      name: 'what was answered is there when the store is opened again (S167)',
       run: () =>
         inNewLife(
           async (store) => {

@@ -160,7 +160,7 @@ const calls: readonly TransportCase[] = [
     },
   },
   {
-    name: 'entries of every kind keep every field',
+    name: 'entries of every kind keep every field (S200)',
     async check({ caller, server }) {
       const entries = Object.values(LogType).map((type, i) => ({
         index: 2 ** (8 * i),

@@ -83,6 +83,9 @@ export function holdersIn(source: Source): Holder[] {
     } else if (ts.isPropertyAssignment(node) && node.name.getText() === 'name') {
       const title = textOf(node.initializer);
       if (title !== undefined && !isTest(source.path)) note([title]);
+    } else if (ts.isArrayLiteralExpression(node) && node.elements.length === 2) {
+      const title = textOf(node.elements[0]);
+      if (title !== undefined && !isTest(source.path)) note([title]);
     }
     ts.forEachChild(node, (child) => visit(child, titles));
   };

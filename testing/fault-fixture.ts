@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, expect } from 'vitest';
+
+/** Holds every test of a file to it that no rejection goes unheard. */
+export function noUnhandledRejections(): void {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => {
+    unhandled.push(reason);
+  };
+  beforeAll(() => void process.on('unhandledRejection', note));
+  afterAll(() => {
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+  });
+}
+
+/** What a port does instead of what it should. */
+export type Fault = () => unknown;
+
+export const failures = {
+  throws: () => {
+    throw new Error('on purpose');
+  },
+  rejects: () => Promise.reject(new Error('on purpose')),
+} satisfies Readonly<Record<string, Fault>>;
+export const silence = { 'never answers': () => new Promise(() => {}) } satisfies Record<
+  string,
+  Fault
+>;
+export const garbage: Readonly<Record<string, Fault>> = {
+  'answers undefined': () => undefined,
+  'answers text': () => 'garbage',
+  'answers NaN': () => Number.NaN,
+  'answers -5': () => -5,
+  'answers 2^60': () => 2 ** 60,
+  'answers 1.5': () => 1.5,
+  'answers an object': () => ({}),
+  'answers a list': () => [1, 2, 3],
+  'answers later, and undefined': async () => undefined,
+};
