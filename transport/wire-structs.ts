@@ -1,5 +1,5 @@
 import type { Decoder } from '../internal/msgpack/decode.ts';
-import type { Encoder } from '../internal/msgpack/encode.ts';
+import type { Encoder, TimeFormat } from '../internal/msgpack/encode.ts';
 import { MsgpackError } from '../internal/msgpack/error.ts';
 import { bool, bytes, type Field, int, Struct, uint } from '../internal/msgpack/struct.ts';
 import { type Timestamp, ZERO_TIME } from '../internal/timestamp.ts';
@@ -114,13 +114,49 @@ const entries: Field<Entries> = {
   },
 };
 
+/**
+ * The entries that were written last: a leader sends the same ones to each follower, and copies what
+ * it wrote for the first. Entries are never changed.
+ */
+class NewestEntries {
+  #bytes: Uint8Array = new Uint8Array(0);
+  #logs: readonly Log[] = [];
+  #timeFormat: TimeFormat = 'binary';
+
+  /** What was written of just these entries, if they were the last. */
+  find(logs: readonly Log[], { timeFormat }: Encoder): Uint8Array | null {
+    if (logs.length !== this.#logs.length || timeFormat !== this.#timeFormat) return null;
+    for (let i = 0; i < logs.length; i += 1) if (logs[i] !== this.#logs[i]) return null;
+    return this.#bytes;
+  }
+
+  keep(logs: readonly Log[], to: Encoder, start: number): void {
+    this.#logs = logs;
+    this.#timeFormat = to.timeFormat;
+    this.#bytes = to.since(start);
+  }
+}
+
+const newest = new NewestEntries();
+
 function writeEntries(to: Encoder, from: Entries): void {
   if (from.entries === null) {
     to.nil();
     return;
   }
+  if (from.entries.length === 0) {
+    to.arrayHeader(0);
+    return;
+  }
+  const before = newest.find(from.entries, to);
+  if (before !== null) {
+    to.verbatim(before);
+    return;
+  }
+  const start = to.length;
   to.arrayHeader(from.entries.length);
   for (const log of from.entries) logStruct.write(to, log);
+  newest.keep([...from.entries], to, start);
 }
 
 /** Each message with its fields in the order of Go's declaration. */

@@ -180,6 +180,48 @@ describe('a large request in small chunks', () => {
   });
 });
 
+describe('entries that go to more than one follower', () => {
+  const logs = [entry(1, bytes(1, 2)), entry(2, null), entry(3, bytes(3))];
+  const of = (entries: readonly Log[] | null, leader = bytes(7)): RPCRequest =>
+    new AppendEntriesRequest({
+      rpcHeader,
+      term: 3,
+      leader,
+      prevLogEntry: 0,
+      prevLogTerm: 0,
+      entries,
+      leaderCommitIndex: 0,
+    });
+  const afresh = (request: RPCRequest, format?: 'compact') => {
+    encodeRequest(of([entry(9, bytes(9))]));
+    return encodeRequest(request, format);
+  };
+
+  it.each<[string, RPCRequest, 'compact' | undefined]>([
+    ['the same entries', of([...logs], bytes(8)), undefined],
+    ['one more', of([...logs, entry(4, null)]), undefined],
+    ['one less', of(logs.slice(0, 2)), undefined],
+    [
+      'another one in the middle',
+      of([...logs.slice(0, 1), entry(2, bytes(5)), ...logs.slice(2)]),
+      undefined,
+    ],
+    ['none', of([]), undefined],
+    ['nil', of(null), undefined],
+    ['the same entries, times in the other format', of([...logs]), 'compact'],
+  ])('are written as if each were the first: %s', (_, second, format) => {
+    const expected = afresh(second, format);
+    const sent = [...logs];
+    const first = encodeRequest(of(sent));
+    const firstBytes = first.slice();
+    expect(encodeRequest(second, format)).toEqual(expected);
+    expect(first).toEqual(firstBytes);
+    // The list may be used again for other entries; what was sent of it is not.
+    sent[1] = entry(2, bytes(6));
+    expect(encodeRequest(of(sent))).toEqual(afresh(of(sent)));
+  });
+});
+
 describe('an answer', () => {
   function written(response: Parameters<typeof writeAnswer>[1]): ReceiveBuffer {
     const to = new Encoder(4);

@@ -15,17 +15,27 @@ export type TimeFormat = 'binary' | 'compact';
 export class Encoder {
   #bytes: Uint8Array;
   #length = 0;
-  readonly #timeFormat: TimeFormat;
+  readonly timeFormat: TimeFormat;
 
   /** @param sizeHint bytes the result will likely take; a good guess saves copying */
   constructor(sizeHint = 256, timeFormat: TimeFormat = 'binary') {
     this.#bytes = new Uint8Array(sizeHint);
-    this.#timeFormat = timeFormat;
+    this.timeFormat = timeFormat;
   }
 
   /** What was written; the encoder must not be used any more. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** How many bytes were written. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What was written from position `start` on; nothing that is written later changes it. */
+  since(start: number): Uint8Array {
+    return this.#bytes.subarray(start, this.#length);
   }
 
   /** Copies bytes that are encoded already. */
@@ -106,7 +116,7 @@ export class Encoder {
   }
 
   time(value: Timestamp): void {
-    this.bytes(this.#timeFormat === 'binary' ? encodeBinaryTime(value) : encodeCompactTime(value));
+    this.bytes(this.timeFormat === 'binary' ? encodeBinaryTime(value) : encodeCompactTime(value));
   }
 
   #number(head: number, value: number, width: 1 | 2 | 4 | 8): void {
