@@ -30,14 +30,14 @@ import { newLogger } from './observer/logger.ts';
 import { openTelemetryMeter } from './observer/open-telemetry.ts';
 import { type Config, validateConfig } from './raft/config.ts';
 import type { FSM } from './raft/fsm.ts';
-import type { Codec } from './raft/item-frames.ts';
+import type { Codec, ItemFormat } from './raft/item-frames.ts';
 import type { LogStore } from './raft/log.ts';
 import { type Raft, newRaft as startRaft } from './raft/raft.ts';
 import type { SnapshotStore } from './raft/snapshot.ts';
 import type { StableStore } from './raft/stable.ts';
 import type { Transport } from './raft/transport.ts';
 import { TypedFSM, type TypedStateMachine } from './raft/typed-fsm.ts';
-import { msgpackCodec } from './store/msgpack-codec.ts';
+import { msgpackCodec } from './snapshot/msgpack-codec.ts';
 
 export { Channel, ChannelClosedError } from './internal/channel.ts';
 export { type Clock, systemClock, type TimerHandle } from './internal/clock.ts';
@@ -91,7 +91,7 @@ export type {
   LeadershipTransferFuture,
   SnapshotFuture,
 } from './raft/future.ts';
-export type { Codec } from './raft/item-frames.ts';
+export type { Codec, ItemFormat } from './raft/item-frames.ts';
 export type { LineOutput } from './raft/line-logger.ts';
 export {
   type Log,
@@ -237,6 +237,8 @@ export async function newRaft(
  * @param machine applies commands; its `parseCommand`, when there, decides what is one
  * @param codec turns values into bytes; msgpack when absent: null, booleans, numbers, strings,
  *   bigints of 64 bits, `Uint8Array`, `Date`, arrays and plain objects
+ * @param snapshots how a snapshot is written and read; on the main thread when absent,
+ *   `workerFormat()` of `quorate/snapshot/worker` for large states
  *
  * @example
  * ```ts
@@ -278,6 +280,7 @@ export async function newRaft(
 export function typedFSM<Command, Response, Item>(
   machine: TypedStateMachine<Command, Response, Item>,
   codec: Codec = msgpackCodec,
+  snapshots?: ItemFormat,
 ): TypedFSM<Command, Response, Item> {
-  return new TypedFSM(machine, codec);
+  return new TypedFSM(machine, codec, snapshots);
 }

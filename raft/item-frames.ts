@@ -10,6 +10,14 @@ export interface Codec {
   decode(bytes: Uint8Array): unknown;
 }
 
+/** How the items of a state become the bytes of a snapshot, and items again. */
+export interface ItemFormat {
+  /** Writes all items; the sink stays open. */
+  write(sink: SnapshotSink, items: Iterable<unknown> | AsyncIterable<unknown>): Promise<void>;
+  /** Reads what was written so; iterating throws for anything else. */
+  read(reader: AsyncIterable<Uint8Array>): AsyncIterable<unknown>;
+}
+
 /** The first byte of a snapshot. */
 const FORMAT = 1;
 const HEADER_BYTES = 4;
@@ -37,7 +45,7 @@ function encodeItem(codec: Codec, item: unknown): Uint8Array {
 
 /** Writes items one after the other, each with its length before it, 0 behind the last one. */
 export async function writeItems(
-  sink: SnapshotSink,
+  sink: Pick<SnapshotSink, 'write'>,
   items: Iterable<unknown> | AsyncIterable<unknown>,
   codec: Codec,
 ): Promise<void> {
@@ -54,6 +62,14 @@ export async function writeItems(
   }
   chunks.push(header(0));
   await sink.write(concatBytes(chunks));
+}
+
+/** The format of {@link writeItems}, on the thread that asks. */
+export function framesOf(codec: Codec): ItemFormat {
+  return {
+    write: (sink, items) => writeItems(sink, items, codec),
+    read: (reader) => readItems(reader, codec),
+  };
 }
 
 /** Hands out bytes in the sizes that are asked for, whatever the sizes they come in. */

@@ -2,7 +2,7 @@ import type { Configuration } from './configuration.ts';
 import { asError, RaftError } from './errors.ts';
 import type { BatchingFSM, ConfigurationStore, FSM, FSMSnapshot } from './fsm.ts';
 import type { ApplyOutcome, IndexFuture } from './future.ts';
-import { type Codec, readItems, writeItems } from './item-frames.ts';
+import { type Codec, framesOf, type ItemFormat } from './item-frames.ts';
 import { type Log, LogType, type MaybePromise } from './log.ts';
 import type { RaftNode } from './node.ts';
 import type { Timeout } from './timeout.ts';
@@ -67,11 +67,17 @@ export class TypedFSM<Command, Response, Item = unknown> implements FSM {
   readonly storeConfiguration?: ConfigurationStore['storeConfiguration'];
   readonly #machine: TypedStateMachine<Command, Response, Item>;
   readonly #codec: Codec;
+  readonly #format: ItemFormat;
 
   /** Prefer {@link typedFSM}. */
-  constructor(machine: TypedStateMachine<Command, Response, Item>, codec: Codec) {
+  constructor(
+    machine: TypedStateMachine<Command, Response, Item>,
+    codec: Codec,
+    format: ItemFormat = framesOf(codec),
+  ) {
     this.#machine = machine;
     this.#codec = codec;
+    this.#format = format;
     if (machine.applyBatch !== undefined) this.applyBatch = (logs) => this.#applyBatch(logs);
     if (machine.storeConfiguration !== undefined) {
       this.storeConfiguration = (index, configuration) =>
@@ -102,7 +108,7 @@ export class TypedFSM<Command, Response, Item = unknown> implements FSM {
   async snapshot(): Promise<FSMSnapshot> {
     const picture = await this.#machine.snapshot();
     return {
-      persist: (sink) => writeItems(sink, picture, this.#codec),
+      persist: (sink) => this.#format.write(sink, picture),
       release: () => picture.release?.(),
     };
   }
@@ -117,7 +123,7 @@ export class TypedFSM<Command, Response, Item = unknown> implements FSM {
 
   async *#items(reader: AsyncIterable<Uint8Array>): AsyncGenerator<Item, undefined> {
     const { parseItem = (value: unknown) => value as Item } = this.#machine;
-    for await (const value of readItems(reader, this.#codec)) yield parseItem(value);
+    for await (const value of this.#format.read(reader)) yield parseItem(value);
   }
 
   async #applyBatch(logs: readonly Log[]): Promise<readonly unknown[]> {

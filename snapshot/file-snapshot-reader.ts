@@ -1,6 +1,7 @@
 import { Crc64 } from '../internal/crc64.ts';
 import { RaftError } from '../raft/errors.ts';
 import type { ReadableFile } from './file-system.ts';
+import type { StateFile } from './state-file.ts';
 
 /** Small enough that checksumming a chunk (some 700 MB/s) does not hold the event loop up. */
 const CHUNK_SIZE_BYTES = 256 * 1024;
@@ -55,11 +56,14 @@ async function* chunksOf(file: ReadableFile): AsyncGenerator<Uint8Array, undefin
  * is returned from, even before its first chunk (where a generator alone would not notice).
  */
 export class FileSnapshotReader implements AsyncIterable<Uint8Array> {
+  /** The file, for worker threads; `null` when they do not reach it. */
+  readonly stateFile: StateFile | null;
   readonly #file: ReadableFile;
   readonly #chunks: AsyncGenerator<Uint8Array, undefined>;
   #taken = false;
 
-  constructor(file: ReadableFile) {
+  constructor(file: ReadableFile, stateFile: StateFile | null = null) {
+    this.stateFile = stateFile;
     this.#file = file;
     this.#chunks = chunksOf(file);
   }

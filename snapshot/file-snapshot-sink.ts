@@ -2,9 +2,10 @@ import { utf8 } from '../internal/bytes.ts';
 import { Crc64 } from '../internal/crc64.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import type { Logger } from '../raft/logger.ts';
-import type { SnapshotMeta, SnapshotSink } from '../raft/snapshot.ts';
+import type { SnapshotMeta } from '../raft/snapshot.ts';
 import type { FileSystem, WritableFile } from './file-system.ts';
 import { encodeSnapshotMeta } from './snapshot-meta-codec.ts';
+import type { StateFile, WorkerSnapshotSink, WriteStateFile } from './state-file.ts';
 
 /** Small writes are gathered up to this size before they go to the file. */
 const BUFFER_SIZE_BYTES = 256 * 1024;
@@ -19,6 +20,8 @@ export interface FileSnapshotSinkInit {
   readonly meta: SnapshotMeta;
   /** state.bin inside `temporaryDirectory`, open. */
   readonly stateFile: WritableFile;
+  /** Where worker threads find it, or `null` when they do not. */
+  readonly pathForWorkers: string | null;
   /** Where the snapshot grows. */
   readonly temporaryDirectory: string;
   /** Where it lies when it is complete. */
@@ -30,13 +33,16 @@ export interface FileSnapshotSinkInit {
 }
 
 /** Writes one snapshot into a directory. Go: `FileSnapshotSink`. */
-export class FileSnapshotSink implements SnapshotSink {
+export class FileSnapshotSink implements WorkerSnapshotSink {
   readonly #init: FileSnapshotSinkInit;
   readonly #checksum = new Crc64();
   readonly #buffer = new Uint8Array(BUFFER_SIZE_BYTES);
   #bufferedBytes = 0;
   #sizeBytes = 0;
   #failure: Error | null = null;
+  /** What a worker wrote instead of us. */
+  #written: Omit<StateFile, 'path'> | null = null;
+  readonly #cancelled = new AbortController();
   #outcome: Promise<void> | null = null;
   #lastTask: Promise<unknown> = Promise.resolve();
 
@@ -52,15 +58,24 @@ export class FileSnapshotSink implements SnapshotSink {
    * Go: `FileSnapshotSink.Write`.
    */
   write(chunk: Uint8Array): Promise<number> {
-    if (this.#outcome !== null) {
-      const text = `snapshot ${this.id()} is closed for writing`;
-      return Promise.reject(new RaftError('ERR_SNAPSHOT_CLOSED', text));
-    }
+    if (this.#outcome !== null) return Promise.reject(this.#closedError());
     if (!(chunk instanceof Uint8Array)) {
       const text = `snapshots are written in Uint8Array chunks, got ${typeof chunk}`;
       return Promise.reject(new RaftError('ERR_INVALID_ARGUMENT', text));
     }
     return this.#inOrder(() => this.#append(chunk));
+  }
+
+  /**
+   * Has the state written by `write`, which is given the path of a file and the signal of
+   * `cancel()`; then nothing more can be written. False when no worker reaches the file, or some of
+   * the state was written already. Rejects with what `write` rejected with, after which the
+   * snapshot can only be cancelled, or after `close()` or `cancel()` with a `RaftError`
+   * (`ERR_SNAPSHOT_CLOSED`). Beyond Go.
+   */
+  writeInWorker(write: WriteStateFile): Promise<boolean> {
+    if (this.#outcome !== null) return Promise.reject(this.#closedError());
+    return this.#inOrder(() => this.#haveWritten(write));
   }
 
   /**
@@ -78,12 +93,31 @@ export class FileSnapshotSink implements SnapshotSink {
    */
   cancel(): Promise<void> {
     if (this.#outcome !== null) return this.#outcome.catch(() => {});
+    this.#cancelled.abort();
     this.#outcome = this.#inOrder(() => this.#abandon());
     return this.#outcome;
   }
 
   id(): string {
     return this.#init.meta.id;
+  }
+
+  #closedError(): RaftError {
+    return new RaftError('ERR_SNAPSHOT_CLOSED', `snapshot ${this.id()} is closed for writing`);
+  }
+
+  async #haveWritten(write: WriteStateFile): Promise<boolean> {
+    const { pathForWorkers: path } = this.#init;
+    if (path === null || this.#sizeBytes + this.#bufferedBytes > 0) return false;
+    if (this.#failure !== null || this.#written !== null)
+      throw this.#failure ?? this.#closedError();
+    try {
+      this.#written = await write(path, this.#cancelled.signal);
+    } catch (thrown) {
+      this.#failure = asError(thrown);
+      throw this.#failure;
+    }
+    return true;
   }
 
   /** A caller need not wait for one call before it makes the next. */
@@ -94,6 +128,7 @@ export class FileSnapshotSink implements SnapshotSink {
   }
 
   async #append(chunk: Uint8Array): Promise<number> {
+    if (this.#written !== null) throw this.#closedError();
     for (let taken = 0; taken < chunk.length; ) {
       const room = BUFFER_SIZE_BYTES - this.#bufferedBytes;
       const part = chunk.subarray(taken, taken + room);
@@ -157,10 +192,12 @@ export class FileSnapshotSink implements SnapshotSink {
 
   async #writeMeta(): Promise<void> {
     const { fileSystem, temporaryDirectory } = this.#init;
-    const meta = { ...this.#init.meta, size: this.#sizeBytes };
+    const ours = { sizeBytes: this.#sizeBytes, crc: this.#checksum.digest() };
+    const { sizeBytes: size, crc } = this.#written ?? ours;
+    const meta = { ...this.#init.meta, size };
     const file = await fileSystem.create(fileSystem.join(temporaryDirectory, 'meta.json'));
     try {
-      await file.write(utf8(encodeSnapshotMeta({ meta, crc: this.#checksum.digest() })));
+      await file.write(utf8(encodeSnapshotMeta({ meta, crc })));
       await file.sync();
     } finally {
       await file.close();

@@ -18,11 +18,14 @@ import { FileSnapshotSink } from './file-snapshot-sink.ts';
 import type { FileSystem, ReadableFile } from './file-system.ts';
 import { decodeSnapshotMeta, type StoredSnapshotMeta } from './snapshot-meta-codec.ts';
 import { newestFirst, snapshotName } from './snapshot-name.ts';
+import type { FileWorkers } from './state-file.ts';
 
 const TEMPORARY_SUFFIX = '.tmp';
 const OUR_TEMPORARY_NAME = /^\d+-\d+-\d+\.tmp$/;
 /** A configuration of a hundred thousand servers fits. */
 const META_LIMIT_BYTES = 16 * 1024 * 1024;
+/** From this size on a file is verified in a worker: for less, none need start. */
+const LARGE_BYTES = 8 * 1024 * 1024;
 
 /** What a {@link FileSnapshotStore} works with. */
 export interface FileSnapshotStoreInit {
@@ -32,6 +35,11 @@ export interface FileSnapshotStoreInit {
   readonly logger: Logger;
   /** Names snapshots. Default: the machine's clock. */
   readonly clock?: Pick<Clock, 'wallTime'>;
+  /**
+   * Threads that reach the files of `fileSystem` under its paths: large files are verified there,
+   * and `workerSnapshot` has them written there. Default: none.
+   */
+  readonly workers?: FileWorkers;
 }
 
 /**
@@ -42,6 +50,7 @@ export class FileSnapshotStore implements SnapshotStore {
   readonly #fileSystem: FileSystem;
   readonly #logger: Logger;
   readonly #clock: Pick<Clock, 'wallTime'>;
+  readonly #workers: FileWorkers | null;
   readonly #path: string;
   readonly #retain: number;
   #lastNameMs = 0;
@@ -51,6 +60,7 @@ export class FileSnapshotStore implements SnapshotStore {
     this.#fileSystem = init.fileSystem;
     this.#logger = init.logger;
     this.#clock = init.clock ?? systemClock;
+    this.#workers = init.workers ?? null;
     this.#path = path;
     this.#retain = retain;
   }
@@ -118,6 +128,7 @@ export class FileSnapshotStore implements SnapshotStore {
       logger: this.#logger,
       meta: { ...description, id },
       stateFile: await this.#createStateFile(temporaryDirectory),
+      pathForWorkers: this.#workers && this.#fileSystem.join(temporaryDirectory, 'state.bin'),
       temporaryDirectory,
       finalDirectory: this.#pathOf(id),
       parentDirectory: this.#path,
@@ -152,16 +163,18 @@ export class FileSnapshotStore implements SnapshotStore {
       const text = `unsupported snapshot version ${found.meta.version}`;
       throw new RaftError('ERR_UNSUPPORTED_SNAPSHOT', text);
     });
+    const path = this.#fileSystem.join(this.#pathOf(id), 'state.bin');
     const file = await this.#logging('failed to open state file', () =>
-      this.#fileSystem.open(this.#fileSystem.join(this.#pathOf(id), 'state.bin')),
+      this.#fileSystem.open(path),
     );
     try {
-      await this.#verify(file, stored);
+      const crc = await this.#verify(file, path, stored);
+      const stateFile = this.#workers && { path, sizeBytes: stored.meta.size, crc };
+      return { meta: stored.meta, reader: new FileSnapshotReader(file, stateFile) };
     } catch (thrown) {
       await file.close().catch(() => {});
       throw thrown;
     }
-    return { meta: stored.meta, reader: new FileSnapshotReader(file) };
   }
 
   /** Removes all but the newest snapshots. Rejects with the disk's error. Go: `ReapSnapshots`. */
@@ -255,17 +268,30 @@ export class FileSnapshotStore implements SnapshotStore {
     }
   }
 
-  async #verify(file: ReadableFile, { meta, crc }: StoredSnapshotMeta): Promise<void> {
+  async #verify(file: ReadableFile, path: string, { meta, crc }: StoredSnapshotMeta) {
     await this.#logging('failed to read state file', async () => {
       const sizeBytes = await file.size();
       if (sizeBytes === meta.size) return;
       const text = `state.bin should have ${meta.size} bytes, has ${sizeBytes}`;
       throw new RaftError('ERR_SNAPSHOT_CORRUPT', text);
     });
-    const computed = await this.#logging('failed to read state file', () => checksumOf(file));
-    if (bytesEqual(crc, computed)) return;
+    const computed = await this.#logging('failed to read state file', () =>
+      this.#checksumOf(file, path, meta.size),
+    );
+    if (bytesEqual(crc, computed)) return computed;
     this.#logger.error({ stored: crc, computed }, 'CRC checksum failed');
     throw new RaftError('ERR_SNAPSHOT_CORRUPT', 'CRC mismatch');
+  }
+
+  async #checksumOf(file: ReadableFile, path: string, sizeBytes: number): Promise<Uint8Array> {
+    if (this.#workers === null || sizeBytes < LARGE_BYTES) return checksumOf(file);
+    try {
+      return (await this.#workers.checksumOf(path)).crc;
+    } catch (thrown) {
+      // A file that was reaped meanwhile is still open here, and a thread that failed is no damage.
+      this.#logger.debug({ path, error: asError(thrown) }, 'worker failed to verify snapshot');
+      return checksumOf(file);
+    }
   }
 
   async #reap(): Promise<void> {
@@ -275,6 +301,8 @@ export class FileSnapshotStore implements SnapshotStore {
       await this.#logging('failed to reap snapshot', async () => {
         // Half a snapshot must not be listed after a crash; a leftover of this name is removed.
         await this.#fileSystem.rename(path, path + TEMPORARY_SUFFIX);
+        // Nor must the power take the new name back, and leave what was removed under the old one.
+        await this.#fileSystem.syncDirectory(this.#path);
         await this.#fileSystem.remove(path + TEMPORARY_SUFFIX);
       });
     }

@@ -30,3 +30,9 @@ export {
   newFileSnapshotStoreWithLogger,
 } from './new-file-snapshot-store.ts';
 export { nodeFileSystem } from './node-file-system.ts';
+export type {
+  FileWorkers,
+  StateFile,
+  WorkerSnapshotSink,
+  WriteStateFile,
+} from './state-file.ts';

@@ -3,6 +3,15 @@ import { type LineOutput, newLineLogger } from '../raft/line-logger.ts';
 import type { Logger } from '../raft/logger.ts';
 import { FileSnapshotStore } from './file-snapshot-store.ts';
 import { nodeFileSystem } from './node-file-system.ts';
+import type { FileWorkers } from './state-file.ts';
+
+/** Loads what threads need when the first of them is needed. */
+const workers: FileWorkers = {
+  async checksumOf(path) {
+    const { sharedWorkers } = await import('./worker/pool.ts');
+    return sharedWorkers().checksumOf(path);
+  },
+};
 
 /**
  * Opens a file snapshot store that logs through `logger`, or to standard error when it is `null`.
@@ -14,7 +23,8 @@ export function newFileSnapshotStoreWithLogger(
   retain: number,
   logger: Logger | null,
 ): Promise<FileSnapshotStore> {
-  const init = { fileSystem: nodeFileSystem, logger: logger ?? newLineLogger('snapshot', stderr) };
+  const told = logger ?? newLineLogger('snapshot', stderr);
+  const init = { fileSystem: nodeFileSystem, logger: told, workers };
   return FileSnapshotStore.open(base, retain, init);
 }
 

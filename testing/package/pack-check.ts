@@ -90,9 +90,11 @@ async function step<T>(name: string, work: () => Promise<T>): Promise<T | undefi
 }
 
 async function checkAll(folder: string): Promise<void> {
-  const { exports, bin: commands } = JSON.parse(await readFile('package.json', 'utf8'));
+  const manifest = JSON.parse(await readFile('package.json', 'utf8'));
+  const { exports, imports, bin: commands } = manifest;
   const targets = targetsOf(exports);
-  const entries = new Map([...targets, ...Object.entries<string>(commands)]);
+  const named = [...targetsOf(imports), ...Object.entries<string>(commands)];
+  const entries = new Map([...targets, ...named]);
   const specifiers = [...targets.keys()].map((subPath) => subPath.replace('.', 'quorate'));
   const packed = await step('npm pack', () => pack(folder));
   if (packed === undefined) return;

@@ -6,6 +6,8 @@ import { findNodes, isTest, type Source } from './source-tree.ts';
 /** What of package.json the rules look at. */
 export interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+  /** Names for ourselves: what a worker thread is started with. */
+  readonly imports?: Readonly<Record<string, { readonly default: string }>>;
   readonly scripts: Readonly<Record<string, string>>;
   readonly bin: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
@@ -16,9 +18,9 @@ function sourceOfBuilt(path: string): string {
   return path.replace(/^(\.\/)?dist\/(.*)\.js$/, '$2.ts');
 }
 
-/** The source of every sub-path a user can import. */
-export function entryPoints(manifest: Manifest): string[] {
-  return Object.values(manifest.exports).flatMap((target) =>
+/** The source of every sub-path that a user can import, or that we name for ourselves. */
+export function entryPoints({ exports, imports }: Manifest): string[] {
+  return Object.values({ ...exports, ...imports }).flatMap((target) =>
     typeof target === 'string' ? [] : [sourceOfBuilt(target.default)],
   );
 }
