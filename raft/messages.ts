@@ -190,7 +190,7 @@ export class InstallSnapshotRequest extends Message {
   readonly peers: Uint8Array | null;
   /** The encoded configuration, from version 1. */
   readonly configuration: Uint8Array | null;
-  /** The index at which the configuration was written. */
+  /** Index of the entry that holds the configuration. */
   readonly configurationIndex: number;
   /** Length of the state in bytes. */
   readonly size: number;

@@ -21,10 +21,10 @@ async function fileOf(content: string | Uint8Array): Promise<string> {
 
 describe('readPeersJSON', () => {
   it('makes a voter of every address, which is its ID (S196, test 115)', async () => {
-    const path = await fileOf('["127.0.0.1:123", "127.0.0.2:123", "127.0.0.3:123"]\n');
+    const path = await fileOf('["10.0.0.7:7001", "10.0.0.8:7001", "10.0.0.9:7001"]\n');
     const { servers } = await readPeersJSON(path);
     expect(servers).toEqual(
-      ['127.0.0.1:123', '127.0.0.2:123', '127.0.0.3:123'].map((address) => ({
+      ['10.0.0.7:7001', '10.0.0.8:7001', '10.0.0.9:7001'].map((address) => ({
         suffrage: Voter,
         id: address,
         address,
