@@ -135,7 +135,11 @@ it('syncs files and their directory, renames, syncs the parent, forgets (S173, S
     `rename ${id}.tmp ${id}`,
     'syncDirectory snapshots',
   ]);
-  expect(disk.calls.slice(reaped)).toEqual([`rename ${old} ${old}.tmp`, `remove ${old}.tmp`]);
+  expect(disk.calls.slice(reaped)).toEqual([
+    `rename ${old} ${old}.tmp`,
+    'syncDirectory snapshots',
+    `remove ${old}.tmp`,
+  ]);
 });
 
 it('syncs the directories that get a new name when it is opened', async () => {

@@ -68,7 +68,7 @@ const ARROWS: Record<string, readonly string[]> = {
 };
 const INSIDE = [...Object.keys(ARROWS), 'front'];
 /** Examples, benchmarks, programs: they use the library and are used by nobody. */
-const OUTSIDE = ['examples', 'bench', 'interop', 'scripts'];
+const OUTSIDE = ['examples', 'bench', 'interop', 'scripts', 'cli'];
 
 /** The zone of a file: a folder, but `raft/` itself has words and a face. */
 export function zoneOf(path: string): string {
