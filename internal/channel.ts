@@ -52,7 +52,8 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 
   /**
-   * Resolves when the value is in the buffer or with a receiver; rejects when the channel closes.
+   * Resolves when the value is in the buffer or with a receiver; rejects with `ERR_CHANNEL_CLOSED`
+   * when the channel is closed or closes.
    */
   send(value: T): Promise<void> {
     if (this.#closed) return Promise.reject(new ChannelClosedError());

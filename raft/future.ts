@@ -49,8 +49,9 @@ export interface ConfigurationFuture extends IndexFuture<Configuration> {
 /** A future of a snapshot. Go: `SnapshotFuture`. */
 export interface SnapshotFuture extends Future<void> {
   /**
-   * Opens the snapshot that was taken; works once. Rejects when it is opened again, before the
-   * future is done, and after a failure. Go: `SnapshotFuture.Open`.
+   * Opens the snapshot that was taken; works once. Rejects with `ERR_NO_SNAPSHOT` when it is opened
+   * again, before the future is done, and after a failure; and with what the store throws.
+   * Go: `SnapshotFuture.Open`.
    */
   open(): Promise<OpenSnapshot>;
 }

@@ -5,7 +5,7 @@ import {
   checkStream,
   copyConfiguration,
 } from './arguments.ts';
-import { type Config, type ReloadableConfig, validateConfig } from './config.ts';
+import { type Config, guardTimers, type ReloadableConfig, validateConfig } from './config.ts';
 import {
   type Configuration,
   ConfigurationChangeCommand,
@@ -107,8 +107,8 @@ export class Raft extends RaftView implements RaftNode {
 
   /**
    * Asks a quorum of the voters whether this node still leads, by requests that are sent after the
-   * call (thesis §6.4). Fails with `ErrNotLeader`, `ErrLeadershipLost` or `ErrRaftShutdown`.
-   * Go: `Raft.VerifyLeader`.
+   * call (thesis §6.4). Fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrRaftShutdown`, and with
+   * `ErrEnqueueTimeout` when too many requests wait already. Go: `Raft.VerifyLeader`.
    */
   verifyLeader(): Future {
     return this.#requests.verifyLeader();
@@ -119,7 +119,10 @@ export class Raft extends RaftView implements RaftNode {
    * once this node has proved its leadership after the call and the FSM has finished everything
    * that was committed at the call (thesis §6.4). Costs no log entry. Beyond Go.
    *
-   * @param timeout milliseconds for the whole, 0 to wait for ever; then `ERR_READ_TIMEOUT`
+   * @param timeout milliseconds for the whole, 0 to wait for ever
+   * @returns fails with `ErrNotLeader`, `ErrLeadershipLost`, `ErrRaftShutdown`, `ERR_READ_TIMEOUT`,
+   *   `ERR_ABORTED`, or `ErrEnqueueTimeout` when too many requests wait already. Throws
+   *   `ERR_INVALID_ARGUMENT`
    */
   readIndex(timeout: Timeout = 0): Future<number> {
     return this.#requests.readIndex(timeout);
@@ -249,8 +252,12 @@ export class Raft extends RaftView implements RaftNode {
   }
 
   /**
-   * Takes a snapshot now, on any node. Fails with `ErrNothingNewToSnapshot` when this process has
-   * applied no command yet. Go: `Raft.Snapshot`.
+   * Takes a snapshot now, on any node (§7). Go: `Raft.Snapshot`.
+   *
+   * @returns resolves when it is durable; `open()` gives it once. Fails with
+   *   `ErrNothingNewToSnapshot` when this process has applied no command yet, `ERR_SNAPSHOT` when
+   *   the FSM or the snapshot store fails, `ERR_SNAPSHOT_TOO_EARLY` when the newest configuration
+   *   is committed and no command behind it is applied, or `ErrRaftShutdown`
    */
   snapshot(): SnapshotFuture {
     return this.#runner.snapshots.take();
@@ -281,8 +288,11 @@ export class Raft extends RaftView implements RaftNode {
   }
 
   /**
-   * Stops the node and closes its transport; the stores stay open. Resolves when no write is under
-   * way any more, or rejects naming the one that still is. Go: `Raft.Shutdown`.
+   * Stops the node and closes its transport; the stores stay open. A second call gives the end of
+   * the first. Go: `Raft.Shutdown`.
+   *
+   * @returns resolves when nothing is under way any more. Fails with `ERR_SHUTDOWN_INCOMPLETE`,
+   *   naming what still is after 10 seconds, or with what closing the transport threw
    */
   shutdown(): Future {
     const future = new SettableFuture<void>();
@@ -343,5 +353,6 @@ export async function newRaft(
   trans: Transport,
 ): Promise<Raft> {
   validateConfig(conf);
+  guardTimers(conf);
   return Raft.start({ ...conf }, fsm, logs, stable, snaps, trans);
 }

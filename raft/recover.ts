@@ -9,7 +9,10 @@ import type { SnapshotStore } from './snapshot.ts';
 import { KEY_CURRENT_TERM, type StableStore } from './stable.ts';
 import type { Transport } from './transport.ts';
 
-/** True when a node has ever run or been bootstrapped on these stores. Go: `HasExistingState`. */
+/**
+ * True when a node has ever run or been bootstrapped on these stores: there is a term, an entry or a
+ * snapshot. Rejects with `ERR_STARTUP` for a store that cannot be read. Go: `HasExistingState`.
+ */
 export async function hasExistingState(
   logs: LogStore,
   stable: StableStore,
@@ -32,8 +35,15 @@ async function save(failure: string, write: () => void | Promise<void>): Promise
  * Writes the first configuration of a cluster into the stores of a node that has never run. Every
  * server may be bootstrapped, if all get the same configuration. Go: `BootstrapCluster`.
  *
- * @returns resolves when it is durable; rejects with `ErrCantBootstrap` when there is any state, or
- *   with a `RaftError` that names what is wrong
+ * @param conf checked; not changed
+ * @param logs gets entry 1, the configuration
+ * @param stable gets term 1
+ * @param snaps must be empty
+ * @param trans encodes the servers of protocol versions below 3
+ * @param configuration at least one voter; no name and no address twice
+ * @returns resolves when it is durable; rejects with `ErrCantBootstrap` when there is any state,
+ *   `ERR_INVALID_CONFIG`, `ERR_INVALID_CONFIGURATION`, or `ERR_BOOTSTRAP` for a step that failed
+ *   and that the text names: it may be repeated then
  */
 export async function bootstrapCluster(
   conf: Config,

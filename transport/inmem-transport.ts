@@ -63,7 +63,12 @@ function detached(request: RPCRequest): RPCRequest {
 
 /**
  * A transport between nodes of one process, connected by hand with {@link InmemTransport.connect}.
- * Routes lead one way. Sending and answering may each take the full timeout. Go: `InmemTransport`.
+ * Routes lead one way. Sending and answering may each take the full timeout, and ten times it for
+ * `installSnapshot` and `timeoutNow`.
+ *
+ * A call rejects with the peer's error, `ErrTransportShutdown`, or a `RaftError`:
+ * `ERR_PEER_UNREACHABLE` for a peer that is not connected, `ERR_TRANSPORT_TIMEOUT` for one that
+ * takes or answers nothing in time, `ERR_UNEXPECTED_RESPONSE`. Go: `InmemTransport`.
  */
 export class InmemTransport implements LoopbackTransport {
   readonly #localAddr: ServerAddress;
@@ -314,7 +319,7 @@ function unexpected(kind: { readonly name: string }, response: RPCReply): RaftEr
   );
 }
 
-/** A name that no other transport has. Go: `NewInmemAddr`. */
+/** A name that no other transport has: 16 random bytes as 8-4-4-4-12. Go: `NewInmemAddr`. */
 export function newInmemAddr(random: Random = systemRandom): ServerAddress {
   let hex = '';
   for (let i = 0; i < 16; i += 1)

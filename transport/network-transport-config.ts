@@ -5,11 +5,12 @@ import type { ServerAddressProvider } from '../raft/transport.ts';
 import type { StreamLayer } from './stream-layer.ts';
 
 /**
- * Bytes of snapshot for each of which the timeout is granted once more. Go: `DefaultTimeoutScale`.
+ * So many bytes of a snapshot get the whole timeout, twice as many twice the timeout: 256 KiB.
+ * Go: `DefaultTimeoutScale`.
  */
 export const DefaultTimeoutScale = 256 * 1024;
 /**
- * Requests of one pipeline that may be in flight when nothing is said of it.
+ * Requests of one pipeline that may be in flight when nothing is said of it: 2.
  * Go: `DefaultMaxRPCsInFlight`.
  */
 export const DefaultMaxRPCsInFlight = 2;

@@ -66,7 +66,11 @@ const CONSUMER_CAPACITY = 64;
  * this name: each request a type byte and a msgpack struct, each reply an error text and a struct.
  *
  * A connection carries one call at a time, unless it belongs to a pipeline; idle ones are kept for
- * the next call. Snapshots use a connection of their own. Go: `NetworkTransport`.
+ * the next call. Snapshots use a connection of their own.
+ *
+ * A call rejects with an error that has the text of the peer's, `ErrTransportShutdown`, or a
+ * `RaftError`: `ERR_TRANSPORT_TIMEOUT`, `ERR_CONNECTION_LOST`, `ERR_MALFORMED_MESSAGE`, or what the
+ * stream layer's `dial` rejects with. Go: `NetworkTransport`.
  */
 export class NetworkTransport implements Transport, WithPreVote, WithClose, WithMeter {
   /**
@@ -326,16 +330,20 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
   }
 }
 
-/** A transport over any stream layer. Go: `NewNetworkTransportWithConfig`. */
+/**
+ * A transport over any stream layer. Throws `ERR_INVALID_CONFIG` for a bad number.
+ * Go: `NewNetworkTransportWithConfig`.
+ */
 export function newNetworkTransportWithConfig(config: NetworkTransportConfig): NetworkTransport {
   return new NetworkTransport(config);
 }
 
 /**
- * A transport over any stream layer.
+ * A transport over any stream layer. Throws `ERR_INVALID_CONFIG` for a bad number.
  *
- * @param maxPool idle connections kept for each peer
- * @param timeout limit for a call, in milliseconds
+ * @param stream listens and dials; the transport closes it
+ * @param maxPool idle connections kept for each peer, 0 or more
+ * @param timeout limit for a call, in milliseconds; 0 for none
  * @param log a logger, or where the lines of the default one go; the console when absent
  *
  * Go: `NewNetworkTransport` and `NewNetworkTransportWithLogger`.
@@ -349,7 +357,9 @@ export function newNetworkTransport(
   return new NetworkTransport({ stream, maxPool, timeout, ...loggerOf(log) });
 }
 
-/** A transport over any stream layer. Go: `NewNetworkTransportWithLogger`. */
+/**
+ * {@link newNetworkTransport} with a logger, and its errors. Go: `NewNetworkTransportWithLogger`.
+ */
 export function newNetworkTransportWithLogger(
   stream: StreamLayer,
   maxPool: number,

@@ -65,8 +65,9 @@ export class TCPStreamLayer implements StreamLayer {
  * @param bindAddr `host:port` or `[ipv6]:port`; port 0 lets the system choose
  * @param advertise the address that peers are told; `null` for the bound one
  *
- * Rejects with the system's error when the address cannot be bound, and with a `RaftError`
- * (`ERR_NOT_ADVERTISABLE`) when there is no concrete address to tell peers.
+ * Rejects with the system's error when the address cannot be bound, and with a `RaftError`:
+ * `ERR_INVALID_ADDRESS` for what is no address, `ERR_NOT_ADVERTISABLE` when there is no concrete
+ * one to tell peers.
  */
 export async function newTCPStreamLayer(
   bindAddr: string,
@@ -81,11 +82,11 @@ export async function newTCPStreamLayer(
  * A transport over TCP that listens on `bindAddr`.
  *
  * @param advertise the address that peers are told; `null` for the bound one
- * @param maxPool idle connections kept for each peer
- * @param timeout limit for a call, in milliseconds
+ * @param maxPool idle connections kept for each peer, 0 or more
+ * @param timeout limit for a call, in milliseconds; 0 for none
  * @param log a logger, or where the lines of the default one go; the console when absent
  *
- * Rejects as {@link newTCPStreamLayer} does. Go: `NewTCPTransport`, `NewTCPTransportWithLogger`.
+ * Rejects as {@link newTCPStreamLayer} does, and with `ERR_INVALID_CONFIG` for a bad number. Go: `NewTCPTransport`, `NewTCPTransportWithLogger`.
  */
 export function newTCPTransport(
   bindAddr: string,
