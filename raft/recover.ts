@@ -10,8 +10,8 @@ import { KEY_CURRENT_TERM, type StableStore } from './stable.ts';
 import type { Transport } from './transport.ts';
 
 /**
- * True when a node has ever run or been bootstrapped on these stores: there is a term, an entry or a
- * snapshot. Rejects with `ERR_STARTUP` for a store that cannot be read. Go: `HasExistingState`.
+ * True when a node has ever run or been bootstrapped on these stores: there is a term, an entry or
+ * a snapshot. Rejects with `ERR_STARTUP` for a store that cannot be read. Go: `HasExistingState`.
  */
 export async function hasExistingState(
   logs: LogStore,

@@ -86,7 +86,8 @@ export async function newTCPStreamLayer(
  * @param timeout limit for a call, in milliseconds; 0 for none
  * @param log a logger, or where the lines of the default one go; the console when absent
  *
- * Rejects as {@link newTCPStreamLayer} does, and with `ERR_INVALID_CONFIG` for a bad number. Go: `NewTCPTransport`, `NewTCPTransportWithLogger`.
+ * Rejects as {@link newTCPStreamLayer} does, and with `ERR_INVALID_CONFIG` for a bad number.
+ * Go: `NewTCPTransport`, `NewTCPTransportWithLogger`.
  */
 export function newTCPTransport(
   bindAddr: string,
