@@ -20,9 +20,9 @@ const REQUESTS_IN_FLIGHT = 4;
  * many ask for in batches only when it is told to.
  */
 const STEADY = {
-  heartbeatTimeout: 1000,
-  electionTimeout: 1000,
-  leaderLeaseTimeout: 1000,
+  heartbeatTimeout: 750,
+  electionTimeout: 750,
+  leaderLeaseTimeout: 750,
   batchApplyCh: true,
 };
 
