@@ -48,7 +48,7 @@ function errorOf({ code, message }: Extract<Outcome, { ok: false }>): RaftError 
 }
 
 /**
- * Threads that encode, decode, write and verify snapshots: a pool of piscina. An idle thread ends by
+ * Threads that encode, decode, write and verify snapshots: a pool of piscina. An idle one ends by
  * itself, and none of them keeps the process alive.
  */
 export class SnapshotWorkers implements FileWorkers {

@@ -140,7 +140,7 @@ class Slice {
     do {
       const drawn = next();
       // What comes at once is not awaited: it is most of the time that a slice has.
-      const result = drawn instanceof Promise ? await drawn : drawn;
+      const result = 'then' in drawn ? await drawn : drawn;
       if (result.done === true) return true;
       for (const buffer of transfer?.(result.value) ?? []) this.gatherer.move(buffer);
       this.items.push(this.gatherer.gather(result.value));

@@ -55,7 +55,8 @@ async function* decoded(
   const what = { kind: 'decode', slices, source, codec: moduleOf(decode) } as const;
   const task = workers.run(what, [slices, ...ports], cancellation.signal);
   const finished = finish({ cancellation, task, work, pipes });
-  finished.catch(() => {});
+  // A worker that was never reached does not close its end.
+  finished.catch(() => reader.close());
   try {
     yield* reader;
     await finished;
