@@ -86,7 +86,7 @@ describe('meta.json', () => {
     ['{"Configuration":{"Servers":{}}}', 'Servers must be an array, got {}'],
     ['{"Configuration":{"Servers":[1]}}', 'Server must be an object, got 1'],
     ['{"Configuration":{"Servers":[{"Suffrage":3}]}}', 'Suffrage must be 0, 1 or 2, got 3'],
-  ])('refuses %s', (text, complaint) => {
+  ])('refuses %s (S199)', (text, complaint) => {
     expect(() => decodeSnapshotMeta(text)).toThrow(complaint);
   });
 

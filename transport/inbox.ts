@@ -39,7 +39,7 @@ export class Inbox extends Channel<RPC> {
   }
 
   override tryReceive(): { readonly value: RPC } | undefined {
-    const ready = super.tryReceive();
+    const ready = super.tryReceive() ?? this.#fromHand();
     if (ready !== undefined) this.#admit();
     return ready;
   }
@@ -47,6 +47,16 @@ export class Inbox extends Channel<RPC> {
   override close(): void {
     super.close();
     this.#waiting.clear();
+  }
+
+  /** Without a buffer whoever waits holds what is ready. */
+  #fromHand(): { readonly value: RPC } | undefined {
+    for (const waiting of this.#waiting) {
+      this.#waiting.delete(waiting);
+      waiting.accepted();
+      return { value: waiting.rpc };
+    }
+    return undefined;
   }
 
   #admit(): void {

@@ -171,12 +171,17 @@ describe('every other request', () => {
   });
 
   it('of a kind that nobody knows is answered by an error (S98)', () => {
-    const { inbound, posted } = setUp();
+    const { inbound, node, posted } = setUp();
+    const lines: string[] = [];
+    Object.assign(node, {
+      log: { ...silentLogger, error: (_: object, t: string) => lines.push(t) },
+    });
     const answers: RPCResponse[] = [];
     const strange: unknown = { rpcHeader: headerOf('b') };
     const take = (answer: RPCResponse): void => void answers.push(answer);
     inbound.take(Reflect.construct(RPC, [strange, null, take]));
     expect(answers[0]?.error?.message).toBe('unexpected command');
+    expect(lines).toEqual(['got unexpected command']);
     expect(posted).toEqual([]);
   });
 
