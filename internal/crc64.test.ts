@@ -39,3 +39,17 @@ it('can go on after a digest', () => {
   checksum.digest();
   expect(hex(checksum.update(utf8('56789')).digest())).toBe('995dc9bbdf1939fa');
 });
+
+it.each([
+  [0, '0000000000000000'],
+  [1, '1fada17364673f59'],
+  [7, '7bb41a0d35889b34'],
+  [8, 'd7289a53957ab69e'],
+  [9, 'a27569df15dc7857'],
+  [255, '6f8860347c501818'],
+  [65_537, 'ee03357810bcc0d2'],
+  [1_048_576, 'a4ae50b1ae0608fa'],
+])('of %i bytes is what hash/crc64 of Go says with its ECMA table', (length, sum) => {
+  const bytes = Uint8Array.from({ length }, (_, i) => i * 7 + (i >> 8));
+  expect(hex(new Crc64().update(bytes).digest())).toBe(sum);
+});

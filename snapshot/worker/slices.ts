@@ -8,6 +8,8 @@ const SLICE_ITEMS = 4096;
 const SLICE_BYTES = 1024 * 1024;
 /** Of the time that a slice may take, drawing is given its share, with something to spare. */
 const SPARE = 0.8;
+/** That share before anything was measured, and when sending takes nearly all of the time. */
+const LEAST_DRAWING = 0.1;
 
 /** How much of the main thread the drawing and applying of items may take. */
 export interface Pace {
@@ -83,7 +85,7 @@ export async function sendSlices<Item>(
   const { clock, sliceMs } = pace;
   const iterator = iteratorOf(source);
   const next = iterator.next.bind(iterator);
-  let drawingShare = 0.5;
+  let drawingShare = LEAST_DRAWING;
   let isDone = false;
   try {
     while (!isDone) {
@@ -95,7 +97,7 @@ export async function sendSlices<Item>(
       const drawnMs = clock.monotonicMs();
       post(writer, slice);
       const spentMs = clock.monotonicMs() - startMs;
-      if (spentMs > 0) drawingShare = Math.max(0.1, (drawnMs - startMs) / spentMs);
+      if (spentMs > 0) drawingShare = Math.max(LEAST_DRAWING, (drawnMs - startMs) / spentMs);
       if (!isDone) await rest(pace, spentMs);
     }
     writer.end();
