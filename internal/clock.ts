@@ -52,3 +52,11 @@ export const systemClock: Clock = {
   },
   afterIO: afterPollPhase,
 };
+
+/**
+ * True while a test has put fake timers in the place of the platform's (those of vitest, jest and
+ * sinon are one library, and mark what they replace).
+ */
+export function hasFakeTimers(): boolean {
+  return Reflect.get(globalThis.setTimeout, 'clock') !== undefined;
+}

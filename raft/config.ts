@@ -1,11 +1,11 @@
 import type { Channel } from '../internal/channel.ts';
-import { type Clock, systemClock } from '../internal/clock.ts';
+import { type Clock, hasFakeTimers, systemClock } from '../internal/clock.ts';
 import { formatDuration } from '../internal/duration.ts';
 import { type Random, systemRandom } from '../internal/random.ts';
 import type { ServerID } from './configuration.ts';
 import { RaftError } from './errors.ts';
 import type { LineOutput } from './line-logger.ts';
-import type { Logger } from './logger.ts';
+import { type Logger, silentLogger } from './logger.ts';
 import { type ProtocolVersion, ProtocolVersionMax } from './messages.ts';
 import { isMeter, type Meter } from './metrics.ts';
 
@@ -34,24 +34,30 @@ export interface Config {
   commitTimeout: number;
   /** Entries in one AppendEntries, and in one FSM batch; 1 to 1024. Default 64. */
   maxAppendEntries: number;
-  /** Lets `apply()` queue up to `maxAppendEntries` commands without waiting. Default false. */
+  /**
+   * Without effect, for Go's sake: `apply()` never holds its caller up, and 65,536 calls may wait.
+   * Default false.
+   */
   batchApplyCh: boolean;
   /** A leader that was removed shuts itself down. Default true. */
   shutdownOnRemove: boolean;
   /**
-   * Entries kept after a snapshot, so that a slow follower need not take the snapshot. Default
-   * 10240.
+   * Entries kept after a snapshot, so that a slow follower need not take the snapshot; 0 or more.
+   * Default 10240.
    */
   trailingLogs: number;
   /** How often (this to twice this) a snapshot is considered; at least 5. Default 120 000. */
   snapshotInterval: number;
-  /** Entries since the last snapshot that make a new one worthwhile. Default 8192. */
+  /** Entries since the last snapshot that make a new one worthwhile; 0 or more. Default 8192. */
   snapshotThreshold: number;
   /** Time a leader may go without a quorum; at least 5, at most `heartbeatTimeout`. Default 500. */
   leaderLeaseTimeout: number;
   /** The node's unique name, kept for ever. Required. */
   localID: ServerID;
-  /** Receives true on gaining and false on losing leadership; each send is waited for. */
+  /**
+   * Receives true on gaining and false on losing leadership, every change in order; the node does
+   * not wait for its reader. Of more than 1,024 changes that nobody reads the oldest are forgotten.
+   */
   notifyCh?: Channel<boolean>;
   /** Where the default logger writes; standard error when absent. */
   logOutput?: LineOutput;
@@ -81,6 +87,13 @@ export interface Config {
   meter?: Meter;
   /** Beyond Go: where time comes from. Default: the machine. */
   clock?: Clock;
+  /**
+   * Beyond Go: a node without a `clock` of its own that is made while a test has replaced the
+   * timers of the platform (`vi.useFakeTimers()`) would hang, or run ahead of its disk and network.
+   * True refuses to start it with `ERR_FAKE_TIMERS`; else it is only warned of. For such tests
+   * there are `newVirtualClock` and `FakeRaft` of `quorate/testing`. Default: false.
+   */
+  strictTestGuard?: boolean;
   /** Beyond Go: where randomness comes from; each node needs its own. Default: the platform. */
   random?: Random;
 }
@@ -210,6 +223,16 @@ export function validateConfig(config: Config): void {
         `Heartbeat Timeout (${formatDuration(config.heartbeatTimeout)})`,
     );
   }
+}
+
+/** Warns of timers that are not real, or refuses them: a node on them hangs or lies. */
+export function guardTimers(config: Config): void {
+  if (config.clock !== undefined || !hasFakeTimers()) return;
+  const text =
+    'the timers of this process are fake, and this node would run on them: give it a clock ' +
+    '(newVirtualClock of quorate/testing), use FakeRaft, or leave its timers real';
+  if (config.strictTestGuard === true) throw new RaftError('ERR_FAKE_TIMERS', text);
+  (config.logger ?? silentLogger).warn({}, text);
 }
 
 /** The clock a config asks for. */

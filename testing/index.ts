@@ -54,6 +54,7 @@ export {
   type TransportPair,
   transportConformance,
 } from './conformance/transport.ts';
+export { FakeRaft, type FakeRaftOptions } from './fake/fake-raft.ts';
 export type { Cluster } from './kit/cluster.ts';
 export { type FileSnapTestOptions, fileSnapTest } from './kit/file-snap-test.ts';
 export {
@@ -72,3 +73,9 @@ export {
 } from './kit/mock-fsm.ts';
 export { MockMonotonicLogStore } from './kit/mock-monotonic-log-store.ts';
 export { newVirtualClock, VirtualClock } from './kit/virtual-clock.ts';
+export { type FaultKind, faultKinds } from './sim/fault-kinds.ts';
+export {
+  newSimulatedCluster,
+  SimulatedCluster,
+  type SimulatedClusterOptions,
+} from './sim/simulated-cluster.ts';

@@ -1,6 +1,6 @@
 import type { Claim, ClaimedEntry } from './claim.ts';
 
-/** What a node has acknowledged so far, and the one thing that it was asked and has not answered. */
+/** What a node has acknowledged, and the one thing that it was asked and has not answered. */
 export class Promises {
   /** By index. */
   readonly entries = new Map<number, ClaimedEntry>();
