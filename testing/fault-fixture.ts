@@ -1,16 +1,16 @@
-import { afterAll, beforeAll, expect } from 'vitest';
+/** Looks for rejections that nobody hears. */
+export class RejectionWatch {
+  readonly #unheard: unknown[] = [];
 
-/** Holds every test of a file to it that no rejection goes unheard. */
-export function noUnhandledRejections(): void {
-  const unhandled: unknown[] = [];
-  const note = (reason: unknown): void => {
-    unhandled.push(reason);
-  };
-  beforeAll(() => void process.on('unhandledRejection', note));
-  afterAll(() => {
-    process.off('unhandledRejection', note);
-    expect(unhandled).toEqual([]);
-  });
+  readonly start = (): void => void process.on('unhandledRejection', this.#note);
+
+  /** Ends the watch, and gives what was rejected unheard. */
+  stop(): readonly unknown[] {
+    process.off('unhandledRejection', this.#note);
+    return this.#unheard;
+  }
+
+  readonly #note = (reason: unknown): void => void this.#unheard.push(reason);
 }
 
 /** What a port does instead of what it should. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
 import { InmemSnapshotStore } from '../../snapshot/inmem-snapshot-store.ts';
 import { InmemStore } from '../../store/inmem-store.ts';
@@ -6,7 +6,7 @@ import {
   type Fault,
   failures,
   garbage,
-  noUnhandledRejections,
+  RejectionWatch,
   silence,
 } from '../../testing/fault-fixture.ts';
 import { TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
@@ -17,7 +17,9 @@ import { RaftState } from '../state.ts';
 
 const DISK_TIMEOUT_MS = 300;
 
-noUnhandledRejections();
+const watch = new RejectionWatch();
+beforeAll(watch.start);
+afterAll(() => expect(watch.stop()).toEqual([]));
 
 /** A store of which one method does something else, once it is told to. */
 class Spoilt<T extends object> {

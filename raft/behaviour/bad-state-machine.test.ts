@@ -1,13 +1,15 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
 import { led } from '../../testing/behaviour-fixture.ts';
-import { failures, garbage, noUnhandledRejections, silence } from '../../testing/fault-fixture.ts';
+import { failures, garbage, RejectionWatch, silence } from '../../testing/fault-fixture.ts';
 import { ListFSM, TestCluster } from '../../testing/runtime-fixture.ts';
 import { ErrRaftShutdown } from '../errors.ts';
 import type { FSM } from '../fsm.ts';
 import { RaftState } from '../state.ts';
 
-noUnhandledRejections();
+const watch = new RejectionWatch();
+beforeAll(watch.start);
+afterAll(() => expect(watch.stop()).toEqual([]));
 
 /** A state machine that is sound but for what is given. */
 function withFault(fault: Readonly<Record<string, unknown>>): FSM {
