@@ -115,8 +115,8 @@ const entries: Field<Entries> = {
 };
 
 /**
- * The entries that were written last: a leader sends the same ones to each follower, and copies what
- * it wrote for the first. Entries are never changed.
+ * The entries that were written last: a leader sends the same ones to each follower, and copies
+ * what it wrote for the first. Entries are never changed.
  */
 class NewestEntries {
   #bytes: Uint8Array = new Uint8Array(0);
