@@ -49,13 +49,13 @@ class SilentStore extends InmemStore {
 
 /** For each case a store that does wrong what the case looks at, and nothing else if possible. */
 const faults: Record<string, () => LogStore> = {
-  'an empty log has first and last index 0 and no entry': wrong((store) => ({
+  'an empty log has first and last index 0 and no entry (S167)': wrong((store) => ({
     firstIndex: () => store.firstIndex() || 1,
   })),
   'what was stored is read back, one entry or many': wrong((store) => ({
     storeLogs: (logs) => store.storeLogs(logs.slice(0, 1)),
   })),
-  'a missing entry is exactly ErrLogNotFound': wrong((store) => ({
+  'a missing entry is exactly ErrLogNotFound (S167)': wrong((store) => ({
     getLog(index) {
       if (index >= store.firstIndex() && index <= store.lastIndex()) return store.getLog(index);
       throw new RaftError(ErrLogNotFound.code, ErrLogNotFound.message);
@@ -72,11 +72,10 @@ const faults: Record<string, () => LogStore> = {
       storeLogs: (logs) => store.storeLogs(logs.filter((log) => log.index > store.lastIndex())),
     }),
   ),
-  'every type, null and empty bytes, and times to the nanosecond with their zone are kept': wrong(
-    (store) => ({
+  'every type, null and empty bytes, times to the nanosecond with their zone are kept (S200)':
+    wrong((store) => ({
       storeLogs: (logs) => store.storeLogs(logs.map((log) => ({ ...log, data: log.data ?? none }))),
-    }),
-  ),
+    })),
   'the entries are taken at the call: the caller may reuse its array': wrong((store) => ({
     storeLogs: async (logs) => {
       await sleep(1);
@@ -93,7 +92,7 @@ const faults: Record<string, () => LogStore> = {
   'a large entry is kept': wrong((store) => ({
     storeLog: (log) => store.storeLog({ ...log, data: log.data?.subarray(0, 65_535) ?? null }),
   })),
-  'deleteRange includes both ends: head, tail, one entry, everything': wrong((store) => ({
+  'deleteRange includes both ends: head, tail, one entry, everything (S167)': wrong((store) => ({
     deleteRange: (min, max) => store.deleteRange(min, max - 1),
   })),
   'deleteRange of what is not there is no error': wrong((store) => ({
@@ -108,7 +107,7 @@ const faults: Record<string, () => LogStore> = {
       store.deleteRange(min, max);
     },
   })),
-  'a log may have a hole, unless the store says that it is monotonic': wrong((store) => ({
+  'a log may have a hole, unless the store says that it is monotonic (S167)': wrong((store) => ({
     storeLogs(logs) {
       const next = store.lastIndex() + 1;
       if (next > 1 && (logs[0]?.index ?? 0) > next) throw new Error('a gap');
@@ -124,7 +123,7 @@ const faults: Record<string, () => LogStore> = {
       store.deleteRange(min, max);
     },
   })),
-  'writes take effect in the order of the calls, though nobody waits between them': wrong(
+  'writes take effect in the order of the calls, though nobody waits between them (S167)': wrong(
     (store) => ({
       async storeLogs(logs) {
         const kept = [...logs];
@@ -147,7 +146,7 @@ const amnesia: Record<string, (store: LogStore) => MaybePromise<LogStore>> = {
     if ((await store.lastIndex()) === 0) await store.storeLog(logOf(1, 1));
     return store;
   },
-  'what was answered is there when the store is opened again': () => new InmemStore(),
+  'what was answered is there when the store is opened again (S167)': () => new InmemStore(),
 };
 
 const close = () => {};
