@@ -1,6 +1,6 @@
 /**
- * How fast the checksum of a snapshot is computed, on this thread: `npm run bench:crc64`. What comes
- * out is no promise but a measure of this machine.
+ * How fast the checksum of a snapshot is computed, on this thread: `npm run bench:crc64`. What it
+ * says is no promise but a measure of this machine.
  */
 import { Crc64 } from '../internal/crc64.ts';
 

@@ -26,12 +26,6 @@ const CHUNK_BYTES = 64 * 1024;
 /** A larger length is damage, or an item that no node should hold in one piece. */
 const MAX_ITEM_BYTES = 256 * 1024 * 1024;
 
-function header(lengthBytes: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES);
-  new DataView(bytes.buffer).setUint32(0, lengthBytes);
-  return bytes;
-}
-
 function malformed(text: string, cause?: unknown): RaftError {
   return new RaftError('ERR_MALFORMED_SNAPSHOT', `malformed snapshot: ${text}`, { cause });
 }
@@ -43,25 +37,62 @@ function encodeItem(codec: Codec, item: unknown): Uint8Array {
   throw new RaftError('ERR_INVALID_ARGUMENT', text);
 }
 
-/** Writes items one after the other, each with its length before it, 0 behind the last one. */
+/** Puts items one after the other, each with its length before it, 0 behind the last one. */
+export class ItemFrames {
+  readonly #codec: Codec;
+  #buffer = new Uint8Array(2 * CHUNK_BYTES);
+  #sizeBytes = 1;
+
+  constructor(codec: Codec) {
+    this.#codec = codec;
+    this.#buffer[0] = FORMAT;
+  }
+
+  /** Adds an item; true when enough has come together to be taken. Throws for what is none. */
+  add(item: unknown): boolean {
+    const bytes = encodeItem(this.#codec, item);
+    this.#header(bytes.length);
+    this.#buffer.set(bytes, this.#sizeBytes);
+    this.#sizeBytes += bytes.length;
+    return this.#sizeBytes >= CHUNK_BYTES;
+  }
+
+  /** Says that no item follows. */
+  end(): void {
+    this.#header(0);
+  }
+
+  /** What has come together; it holds good until the next item is added. */
+  take(): Uint8Array {
+    const bytes = this.#buffer.subarray(0, this.#sizeBytes);
+    this.#sizeBytes = 0;
+    return bytes;
+  }
+
+  #header(lengthBytes: number): void {
+    const neededBytes = this.#sizeBytes + HEADER_BYTES + lengthBytes;
+    if (neededBytes > this.#buffer.length) {
+      const larger = new Uint8Array(neededBytes);
+      larger.set(this.#buffer.subarray(0, this.#sizeBytes));
+      this.#buffer = larger;
+    }
+    for (let shift = 24; shift >= 0; shift -= 8) {
+      this.#buffer[this.#sizeBytes] = lengthBytes >>> shift;
+      this.#sizeBytes += 1;
+    }
+  }
+}
+
+/** Writes what {@link ItemFrames} makes of items. */
 export async function writeItems(
   sink: Pick<SnapshotSink, 'write'>,
   items: Iterable<unknown> | AsyncIterable<unknown>,
   codec: Codec,
 ): Promise<void> {
-  let chunks: Uint8Array[] = [Uint8Array.of(FORMAT)];
-  let sizeBytes = 1;
-  for await (const item of items) {
-    const bytes = encodeItem(codec, item);
-    chunks.push(header(bytes.length), bytes);
-    sizeBytes += HEADER_BYTES + bytes.length;
-    if (sizeBytes < CHUNK_BYTES) continue;
-    await sink.write(concatBytes(chunks));
-    chunks = [];
-    sizeBytes = 0;
-  }
-  chunks.push(header(0));
-  await sink.write(concatBytes(chunks));
+  const frames = new ItemFrames(codec);
+  for await (const item of items) if (frames.add(item)) await sink.write(frames.take());
+  frames.end();
+  await sink.write(frames.take());
 }
 
 /** The format of {@link writeItems}, on the thread that asks. */

@@ -5,7 +5,7 @@ import type { SnapshotWorkers } from './pool.ts';
 import type { Pace, Source } from './slices.ts';
 
 const MAX_SLICE_MS = 5;
-const SHARE = 0.3;
+const SHARE = 0.2;
 
 /** Which threads do the work, and how much of the main thread they may take with it. */
 export interface WorkerOptions {
@@ -18,7 +18,7 @@ export interface WorkerOptions {
   readonly sliceMs?: number;
   /**
    * The part of its time that the main thread spends on a snapshot, above 0 and at most 1.
-   * Default: 0.3.
+   * Default: 0.2.
    */
   readonly share?: number;
   /** What time is measured by. Default: the machine's clock. */

@@ -4,7 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { createGunzip, gzipSync } from 'node:zlib';
 import { Crc64 } from '../../internal/crc64.ts';
 import { asError, RaftError } from '../../raft/errors.ts';
-import { type Codec, readItems, writeItems } from '../../raft/item-frames.ts';
+import { type Codec, ItemFrames, readItems } from '../../raft/item-frames.ts';
 import { msgpackCodec } from '../msgpack-codec.ts';
 import type { StateFile } from '../state-file.ts';
 import { Gatherer } from './gather.ts';
@@ -95,10 +95,6 @@ function portOutput(port: MessagePort): Output {
   };
 }
 
-async function* itemsOf(slices: PipeReader<unknown[]>): AsyncGenerator<unknown, undefined> {
-  for await (const slice of slices) yield* slice;
-}
-
 async function encode(task: EncodeTask): Promise<Told> {
   const slices = new PipeReader<unknown[]>(task.slices);
   try {
@@ -112,7 +108,12 @@ async function encode(task: EncodeTask): Promise<Told> {
       return output.write(out);
     };
     try {
-      await writeItems({ write }, itemsOf(slices), codec);
+      const frames = new ItemFrames(codec);
+      for await (const slice of slices) {
+        for (const item of slice) if (frames.add(item)) await write(frames.take());
+      }
+      frames.end();
+      await write(frames.take());
       output.end();
     } finally {
       output.close();

@@ -222,6 +222,7 @@ it('draws no more than the sink takes', async () => {
   refuse.promise = new Promise((_, reject) => {
     refuse.reject = reject;
   });
+  refuse.promise.catch(() => {});
   const nothing = async () => {};
   const stuck = { write: () => refuse.promise, close: nothing, cancel: nothing, id: () => 'stuck' };
   const persisted = workerSnapshot({ source: source(), workers, signal, share: 1 }).persist(stuck);

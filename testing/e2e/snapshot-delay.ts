@@ -1,7 +1,7 @@
 /**
  * What a snapshot of a large state does to the loop of a leader that is under load, encoded by a
- * worker and, beside it, on the main thread: `npm run e2e:snapshot [-- --keys 1000000]`. Three nodes
- * over TCP, two of them in processes of their own. It measures and judges nothing.
+ * worker and, beside it, on the main thread: `npm run e2e:snapshot [-- --keys 1000000]`. Three
+ * nodes over TCP, two of them in processes of their own. It measures and judges nothing.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
