@@ -16,6 +16,7 @@ import { newLMDBStore } from '../../store/lmdb-store.ts';
 import { readConfigJSON, readPeersJSON } from '../../store/peers-json.ts';
 import type { NetworkTransport } from '../../transport/network-transport.ts';
 import { newTCPTransportWithConfig } from '../../transport/tcp-stream-layer.ts';
+import { FaultyDisk } from './faulty-disk.ts';
 import { configOf, type PeerOptions } from './options.ts';
 import { newState, type State } from './state.ts';
 
@@ -30,6 +31,8 @@ export interface PeerNode {
   readonly raft: Raft;
   readonly state: State;
   readonly address: string;
+  /** What `--faulty-disk` gives a test to play with. */
+  readonly disk: FaultyDisk;
   close(): Promise<void>;
 }
 
@@ -96,7 +99,9 @@ export async function startNode(options: PeerOptions): Promise<PeerNode> {
   const config = { ...configOf(options.config, options.id), logger };
   const transport = await openTransport(options, logger);
   await mkdir(options.data, { recursive: true });
-  const store = await openStore(options.store, path.join(options.data, 'raft'));
+  const disk = new FaultyDisk();
+  const opened = await openStore(options.store, path.join(options.data, 'raft'));
+  const store = options.faultyDisk ? disk.under(opened) : opened;
   const snapshots = await openSnapshots(options.snapshots, options.data, logger);
   const parts = { config, store, snapshots, transport };
   if (options.peersJson !== null) await recover(options, parts, options.peersJson);
@@ -107,6 +112,7 @@ export async function startNode(options: PeerOptions): Promise<PeerNode> {
     raft,
     state,
     address: transport.localAddr(),
+    disk,
     close: async () => {
       await raft.shutdown();
       await closeStore(store);

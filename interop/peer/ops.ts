@@ -82,6 +82,12 @@ function reload({ raft, options }: PeerNode, request: Request): object {
   return {};
 }
 
+function setDisk({ disk, options }: PeerNode, request: Request): object {
+  if (!options.faultyDisk) throw new Error('the peer was started without --faulty-disk');
+  disk.set(request.text('mode'), request.number('delayMs'));
+  return {};
+}
+
 function configuration({ raft }: PeerNode): object {
   const future = raft.getConfiguration();
   const servers = future.configuration().servers.map(({ id, address, suffrage }) => ({
@@ -148,6 +154,7 @@ export const ops: ReadonlyMap<string, Op> = new Map<string, Op>([
   ['fsm', ({ state }) => state.describe()],
   ['dump', ({ state }) => ({ data: state.dump() })],
   ['bench', bench],
+  ['disk', setDisk],
 ]);
 
 function memberOf(request: Request): [string, string, number, number] {

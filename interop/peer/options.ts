@@ -15,6 +15,8 @@ export interface PeerOptions {
   readonly config: object;
   readonly transport: TransportOptions;
   readonly observe: boolean;
+  /** The request `disk` may make the disk fail. */
+  readonly faultyDisk: boolean;
   readonly logLevel: string;
 }
 
@@ -98,6 +100,7 @@ export function parseOptions(args: string[]): PeerOptions {
       transport: text,
       fsm: text,
       observe: { type: 'boolean' },
+      'faulty-disk': { type: 'boolean' },
       'log-level': text,
     },
   });
@@ -115,6 +118,7 @@ export function parseOptions(args: string[]): PeerOptions {
     config: objectOf('--config', values.config ?? '{}'),
     transport: transportOf(values.transport ?? '{}'),
     observe: values.observe ?? false,
+    faultyDisk: values['faulty-disk'] ?? false,
     logLevel: values['log-level'] ?? 'WARN',
   };
 }
