@@ -44,9 +44,7 @@ func answer(n *node, r *request, out *printer) {
 }
 
 // serve answers requests until one of them, or the end of the input, ends the node.
-func serve(n *node, out *printer) error {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+func serve(n *node, signals <-chan os.Signal, out *printer) error {
 	lines := readLines()
 	for {
 		select {
@@ -88,8 +86,11 @@ func run() error {
 	if o.observe {
 		n.observe(out)
 	}
+	// Whoever is told that the node is ready may end it at once, and in good order.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	out.print(object{"event": "ready", "id": o.id, "address": n.transport.LocalAddr()})
-	return serve(n, out)
+	return serve(n, signals, out)
 }
 
 func main() {
