@@ -32,15 +32,20 @@
  * @packageDocumentation
  */
 export {
+  type Answer,
   type CheckOptions,
   checkLinearizable,
+  type KeyValueAccess,
   type KeyValueInput,
   type KeyValueOperation,
   type KeyValueOutput,
+  type KeyValueSwap,
+  type KeyValueWrite,
   keyValueModel,
   type LinearizabilityReport,
   type Operation,
   type SequentialModel,
+  type Step,
 } from './check/index.ts';
 export type { ConformanceCase, StoreFactory } from './conformance/conformance.ts';
 export { logStoreConformance } from './conformance/log-store.ts';

@@ -1,17 +1,37 @@
 import type { Operation, SequentialModel } from './history.ts';
 
+/** Writes a value, or adds it to the end of what is there. */
+export interface KeyValueWrite {
+  /** `append` of nothing makes a new text. */
+  readonly op: 'set' | 'append';
+  /** Where. */
+  readonly key: string;
+  /** What. */
+  readonly value: string;
+}
+
+/** Writes a value when another one is there. */
+export interface KeyValueSwap {
+  /** Compare and set. */
+  readonly op: 'cas';
+  /** Where. */
+  readonly key: string;
+  /** What must be there; `null` stands for no value. */
+  readonly from: string | null;
+  /** What is there afterwards. */
+  readonly to: string;
+}
+
+/** Reads a value, or removes it. */
+export interface KeyValueAccess {
+  /** Which of both. */
+  readonly op: 'get' | 'delete';
+  /** Where. */
+  readonly key: string;
+}
+
 /** What a client may ask of a key-value store of texts. */
-export type KeyValueInput =
-  /** Writes `value`. */
-  | { readonly op: 'set'; readonly key: string; readonly value: string }
-  /** Adds `value` to the end of the text; of none, it makes one. */
-  | { readonly op: 'append'; readonly key: string; readonly value: string }
-  /** Writes `to` when the value is `from`; `null` stands for no value. */
-  | { readonly op: 'cas'; readonly key: string; readonly from: string | null; readonly to: string }
-  /** Removes the value. */
-  | { readonly op: 'delete'; readonly key: string }
-  /** Reads the value. */
-  | { readonly op: 'get'; readonly key: string };
+export type KeyValueInput = KeyValueWrite | KeyValueSwap | KeyValueAccess;
 
 /**
  * What the store answered: `get` the value, `null` when there is none; `set` and `delete` the value
