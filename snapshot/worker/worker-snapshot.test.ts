@@ -118,16 +118,22 @@ describe.each([
   it('leaves nothing behind when it is given up', async () => {
     const store = await open();
     const controller = new AbortController();
+    let isReturned = false;
     const source = function* () {
-      for (let i = 0; ; i += 1) {
-        if (i === 2000) controller.abort();
-        yield i;
+      try {
+        for (let i = 0; ; i += 1) {
+          if (i === 2000) controller.abort();
+          yield i;
+        }
+      } finally {
+        isReturned = true;
       }
     };
     const sink = await begin(store);
     const { signal } = controller;
     const persisted = workerSnapshot({ source: source(), workers, signal }).persist(sink);
     expect(await codeOf(Promise.resolve(persisted))).toBe('ERR_SNAPSHOT_CANCELLED');
+    expect(isReturned).toBe(true);
     await sink.cancel();
     expect((await store.list()).map(({ id }) => id)).not.toContain(sink.id());
   });
@@ -166,17 +172,11 @@ describe.each([
       await sink.cancel();
       return code;
     };
-    let isReturned = false;
     const failing = function* () {
-      try {
-        yield 1;
-        throw new RaftError('ERR_OF_THE_SOURCE', 'no more');
-      } finally {
-        isReturned = true;
-      }
+      yield 1;
+      throw new RaftError('ERR_OF_THE_SOURCE', 'no more');
     };
     expect(await attempt(failing())).toBe('ERR_OF_THE_SOURCE');
-    expect(isReturned).toBe(true);
     expect(await attempt([() => 1])).toBe('ERR_INVALID_ARGUMENT');
   });
 });

@@ -22,6 +22,7 @@ import {
   type Log,
   newRaft,
   type Raft,
+  type SnapshotSink,
 } from '../../index.ts';
 import { writeItems } from '../../raft/item-frames.ts';
 import { newCowMap, newFileSnapshotStore } from '../../snapshot/index.ts';
@@ -45,9 +46,12 @@ const { values } = parseArgs({
 });
 const keyCount = Number(values.keys);
 
+/** Who encodes: a worker, the main thread item by item, or the main thread in one go. */
+const WAYS = ['in a worker', 'on the main thread', 'there, in one go'] as const;
+
 /** Large values under keys; a command is the number of a key and a value. */
 class Store implements FSM {
-  naively = false;
+  way: (typeof WAYS)[number] = 'in a worker';
   #state = newCowMap<string, Uint8Array>();
 
   fill(count: number): void {
@@ -64,8 +68,12 @@ class Store implements FSM {
   snapshot(): FSMSnapshot {
     const source = this.#state.snapshot();
     const release = () => source.release();
-    if (!this.naively) return workerSnapshot({ source, release });
-    return { persist: (sink) => writeItems(sink, source, msgpackCodec), release };
+    if (this.way === 'in a worker') return workerSnapshot({ source, release });
+    const persist = async (sink: SnapshotSink) => {
+      if (this.way === 'on the main thread') await writeItems(sink, source, msgpackCodec);
+      else await sink.write(msgpackCodec.encode([...source]));
+    };
+    return { persist, release };
   }
 
   async restore(reader: AsyncIterable<Uint8Array>): Promise<void> {
@@ -161,11 +169,10 @@ async function lead(data: string): Promise<void> {
   const load = new Load(raft, Number(values.writers));
   const pause = Number(values.seconds) * 1000;
   await sleep(pause);
-  for (const naively of [false, true]) {
-    fsm.naively = naively;
+  for (const way of WAYS) {
+    fsm.way = way;
     const alone = await measure('no snapshot', load, () => sleep(pause));
-    const name = naively ? 'on the main thread' : 'in a worker';
-    const during = await measure(name, load, async () => await raft.snapshot());
+    const during = await measure(way, load, async () => await raft.snapshot());
     console.log(`  throughput during the snapshot: ${((during / alone) * 100).toFixed(0)} %`);
   }
   await load.stop();
