@@ -133,6 +133,7 @@ export class Performer {
         return writer.untilDurable(effect.index);
       case 'dropLog':
         entries.clear();
+        this.#keepInMemory(list, at);
         return writer.dropLog();
       case 'receiveSnapshot':
         return receiver
@@ -144,6 +145,17 @@ export class Performer {
           .then((outcome) => this.#then({ kind: 'restoreStored', outcome }));
       case 'restoreSnapshot':
         return receiver.restore(effect).then(() => this.#then({ kind: 'snapshotRestored' }));
+    }
+  }
+
+  /**
+   * What a list appends behind a durable effect is in the log already: peers are served from memory
+   * while the disk still works, or they would find it missing.
+   */
+  #keepInMemory(list: readonly Effect[], at: number): void {
+    const { entries, writer } = this.#o;
+    for (const effect of list.slice(at + 1)) {
+      if (effect.kind === 'startAppend') entries.append(effect.entries, writer.durableIndex);
     }
   }
 

@@ -1,8 +1,20 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { describeFailure, runSimulation } from './simulator.ts';
+import { Coverage } from './coverage.ts';
+import { shrink, testLine } from './shrink.ts';
+import {
+  describeFailure,
+  runSimulation,
+  type SimulationOptions,
+  type SimulationResult,
+} from './simulator.ts';
 
-const usage = 'usage: npm run sim -- [--seed N] [--count N] [--nodes 1..5] [--lines N] [--verbose]';
+const usage =
+  'usage: npm run sim -- [--seed N] [--count N | --minutes N] [--nodes 1..7] [--steps N] ' +
+  '[--lines N] [--verbose] [--coverage] [--no-shrink]';
+
+/** Seeds of a hunt are drawn below this. */
+const MAX_SEED = 2 ** 31;
 
 /** A whole number from the command line. */
 function wholeNumber(name: string, text: string): number {
@@ -11,36 +23,116 @@ function wholeNumber(name: string, text: string): number {
   throw new Error(`--${name} must be a whole number, got ${text}\n${usage}`);
 }
 
-/** Runs seeds one after the other; stops at the first that breaks a rule. Gives the exit code. */
-async function main(): Promise<number> {
+function readArguments() {
   const { values } = parseArgs({
     options: {
-      seed: { type: 'string', default: '1' },
-      count: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+      count: { type: 'string' },
+      minutes: { type: 'string' },
       nodes: { type: 'string' },
+      steps: { type: 'string' },
       lines: { type: 'string', default: '200' },
       verbose: { type: 'boolean', default: false },
+      coverage: { type: 'boolean', default: false },
+      'no-shrink': { type: 'boolean', default: false },
     },
   });
-  const first = wholeNumber('seed', values.seed);
-  const traceLines = wholeNumber('lines', values.lines);
-  const nodes = values.nodes === undefined ? {} : { nodes: wholeNumber('nodes', values.nodes) };
-  const startedMs = performance.now();
-  for (let seed = first; seed < first + wholeNumber('count', values.count); seed += 1) {
-    const result = await runSimulation({ seed, traceLines, ...nodes });
-    const { violation, events, acknowledged, committed, newestTerm, traceHash } = result;
-    if (violation !== null) {
-      console.error(describeFailure(result));
-      return 1;
-    }
-    if (values.verbose) console.log(result.trace.join('\n'));
-    console.log(
-      `seed ${seed}: clean, ${events} events, ${committed} committed, ` +
-        `${acknowledged} acknowledged, term ${newestTerm}, trace ${traceHash}`,
+  const fixed = {
+    traceLines: wholeNumber('lines', values.lines),
+    ...(values.nodes !== undefined && { nodes: wholeNumber('nodes', values.nodes) }),
+    ...(values.steps !== undefined && { steps: wholeNumber('steps', values.steps) }),
+  };
+  const minutes = values.minutes === undefined ? null : wholeNumber('minutes', values.minutes);
+  const first = wholeNumber('seed', values.seed ?? (minutes === null ? '1' : randomSeed()));
+  const count = minutes === null ? wholeNumber('count', values.count ?? '1') : MAX_SEED;
+  const { verbose, coverage, 'no-shrink': noShrink } = values;
+  return { fixed, first, count, minutes, verbose, coverage, noShrink };
+}
+
+function randomSeed(): string {
+  return String(Math.floor(Math.random() * MAX_SEED));
+}
+
+/** What a hunt has done so far. */
+class Totals {
+  readonly coverage = new Coverage();
+  readonly #startedMs = performance.now();
+  #seeds = 0;
+  #events = 0;
+  #virtualMs = 0;
+  #acknowledged = 0;
+
+  add(result: SimulationResult): void {
+    this.coverage.add(result);
+    this.#seeds += 1;
+    this.#events += result.events;
+    this.#virtualMs += result.virtualMs;
+    this.#acknowledged += result.acknowledged;
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.#startedMs) / 1000;
+  }
+
+  describe(): string {
+    const { seconds } = this;
+    const rate = (count: number): string => (count / seconds).toFixed(1);
+    const ratio = (this.#virtualMs / 1000 / seconds).toFixed(0);
+    return (
+      `${this.#seeds} seeds in ${seconds.toFixed(1)} s: ${rate(this.#seeds)} seeds/s, ` +
+      `${rate(this.#events)} steps/s, ${rate(this.coverage.faults)} faults/s, ` +
+      `${(this.#virtualMs / 60_000).toFixed(1)} virtual minutes (${ratio} times real time), ` +
+      `${this.#acknowledged} acknowledged commands`
     );
   }
-  console.log(`${Math.round(performance.now() - startedMs)} ms`);
-  return 0;
+}
+
+/** Says what broke, with as few faults as it needs, and how to see it again. */
+async function report(options: SimulationOptions, noShrink: boolean): Promise<void> {
+  const shrunk = noShrink ? null : await shrink(options);
+  const { result } = shrunk ?? { result: await runSimulation(options) };
+  console.error(describeFailure(result));
+  if (shrunk === null || result.violation === null) return;
+  const { strikes = [] } = shrunk.options;
+  console.error(`${strikes.length} faults are needed, found in ${shrunk.runs} runs; as a test:`);
+  console.error(testLine(shrunk.options, result.violation.invariant));
+}
+
+/** Runs seeds one after the other; stops at the first that breaks a rule. Gives the exit code. */
+async function main(): Promise<number> {
+  const { fixed, first, count, minutes, verbose, coverage, noShrink } = readArguments();
+  if (minutes !== null) console.log(`hunting from seed ${first} for ${minutes} minutes`);
+  const totals = new Totals();
+  let toldMs = performance.now();
+  for (let seed = first; seed < first + count; seed += 1) {
+    const result = await runSimulation({ ...fixed, seed });
+    totals.add(result);
+    if (result.violation !== null) {
+      await report({ ...fixed, seed }, noShrink);
+      return 1;
+    }
+    if (verbose || (count === 1 && fixed.steps !== undefined)) console.log(result.trace.join('\n'));
+    if (minutes === null) console.log(describeClean(result));
+    if (minutes === null || performance.now() - toldMs < 10_000) {
+      if (minutes === null || totals.seconds < minutes * 60) continue;
+      break;
+    }
+    toldMs = performance.now();
+    console.log(totals.describe());
+  }
+  console.log(totals.describe());
+  const { gaps } = totals.coverage;
+  if (!coverage || gaps.length === 0) return 0;
+  console.error(`never reached: ${gaps.join('; ')}`);
+  return 1;
+}
+
+function describeClean(result: SimulationResult): string {
+  const { seed, events, acknowledged, committed, newestTerm, traceHash } = result;
+  return (
+    `seed ${seed}: clean, ${events} steps, ${committed} committed, ` +
+    `${acknowledged} acknowledged, term ${newestTerm}, trace ${traceHash}`
+  );
 }
 
 try {

@@ -1,5 +1,6 @@
 import { type Random, randomInteger } from '../../internal/random.ts';
 import { Configuration, type ServerID, ServerSuffrage } from '../../raft/configuration.ts';
+import { RaftState, raftStateToString } from '../../raft/state.ts';
 import type { CrashKind } from './disk.ts';
 import type { World } from './sim-node.ts';
 import { SimNode } from './sim-node.ts';
@@ -16,6 +17,8 @@ export class SimCluster {
   readonly world: World;
   readonly #random: Random;
   readonly #byName: ReadonlyMap<string, SimNode>;
+  readonly #roles = new Map<ServerID, RaftState>();
+  readonly #roleChanges = new Map<string, number>();
   readonly #retiring = new Set<ServerID>();
   readonly #first: Configuration;
   /** The last act: what stops stays stopped. */
@@ -36,6 +39,11 @@ export class SimCluster {
         .slice(0, nodes)
         .map(({ id, address }) => ({ suffrage: ServerSuffrage.Voter, id, address })),
     );
+  }
+
+  /** How often a node changed its role, such as `Candidate to Leader`. */
+  get roleChanges(): ReadonlyMap<string, number> {
+    return this.#roleChanges;
   }
 
   /** Starts every node; the members of the first configuration write it down. */
@@ -75,6 +83,7 @@ export class SimCluster {
     const node = this.#byName.get(process.name);
     if (node === undefined || node.process !== process) return;
     this.world.court.stepped(node, this.world.scheduler.nowMs);
+    this.#noteRole(node);
     node.lookForDamage();
     if (node.hasStopped && !this.#closing && !this.#retiring.has(node.id)) this.#retire(node);
   }
@@ -82,6 +91,15 @@ export class SimCluster {
   /** From here on nothing is restarted. */
   close(): void {
     this.#closing = true;
+  }
+
+  #noteRole({ id, raft }: SimNode): void {
+    const role = raft?.state() ?? RaftState.Follower;
+    const before = this.#roles.get(id) ?? RaftState.Follower;
+    if (role === before) return;
+    this.#roles.set(id, role);
+    const change = `${raftStateToString(before)} to ${raftStateToString(role)}`;
+    this.#roleChanges.set(change, (this.#roleChanges.get(change) ?? 0) + 1);
   }
 
   #retire(node: SimNode): void {

@@ -76,6 +76,8 @@ export interface Watcher {
   outcome?(node: NodeView, command: Uint8Array, outcome: ApplyOutcome, index: number): void;
   /** A linear read that began when `floor` was known found the state `state`. */
   read?(node: NodeView, floor: number, state: FSMState): void;
+  /** A barrier that began when `floor` was known was passed in the state `state`. */
+  passed?(node: NodeView, floor: number, state: FSMState): void;
   /** A node of `term` was confirmed as leader; `rival` is the newest term led when it was asked. */
   verified?(node: NodeView, term: number, rival: number): void;
   /** A node that stopped by itself, for `cause` if any, has had time to answer everybody. */
@@ -226,6 +228,11 @@ export class Court implements DiskWatcher, NetworkWatcher {
   read(node: NodeView, floor: number, state: FSMState): void {
     for (const watcher of this.#watchers) watcher.read?.(node, floor, state);
     this.facts.acknowledge(state.index);
+  }
+
+  /** A barrier was passed by a node whose state must not be older than index `floor`. */
+  passed(node: NodeView, floor: number, state: FSMState): void {
+    for (const watcher of this.#watchers) watcher.passed?.(node, floor, state);
   }
 
   /** A leader was told that it still led in `term`, when `rival` was the newest term. */

@@ -91,7 +91,7 @@ export class SimDisk {
   /** A store that is not atomic may leave the first entries of a torn write. */
   readonly tears: boolean;
   #poisoned = false;
-  #hanging = false;
+  #hangingSinceMs: number | null = null;
   #failed = false;
   #life = 0;
 
@@ -133,7 +133,12 @@ export class SimDisk {
 
   /** True when a write is under way that never ends. */
   get isHanging(): boolean {
-    return this.#hanging;
+    return this.#hangingSinceMs !== null;
+  }
+
+  /** Since when a write is under way that never ends, in virtual time; `null` for none. */
+  get hangingSinceMs(): number | null {
+    return this.#hangingSinceMs;
   }
 
   /** True when a fault has met the process that uses the disk now. */
@@ -245,7 +250,7 @@ export class SimDisk {
     this.#fault = null;
     this.#fileFault = null;
     this.#poisoned = false;
-    this.#hanging = false;
+    this.#hangingSinceMs = null;
     this.#failed = false;
   }
 
@@ -290,7 +295,7 @@ export class SimDisk {
     }
     this.#visible.apply(next.write);
     if (fault === 'hang') {
-      this.#hanging = true;
+      this.#hangingSinceMs = this.#scheduler.nowMs;
       this.#unsynced.push(next.write);
     } else if (fault === 'sync-fails') {
       this.#poisoned = true;

@@ -41,6 +41,8 @@ export class Facts {
   readonly #leaders = new Map<number, ServerID>();
   readonly #entries = new Map<number, EntryFact>();
   readonly #committed: EntryFact[] = [];
+  /** The term in which each index was first known to be committed. */
+  readonly #commitTerms: number[] = [];
   readonly #configurations: ConfigurationFact[] = [];
   #newestTermLed = 0;
   #acknowledgedUpTo = 0;
@@ -68,6 +70,13 @@ export class Facts {
   /** The committed entry at `index`, if there is one. */
   committedAt(index: number): EntryFact | undefined {
     return this.#committed[index - 1];
+  }
+
+  /** The highest index that was committed before `term`. */
+  committedBefore(term: number): number {
+    let index = this.#commitTerms.length;
+    while (index > 0 && (this.#commitTerms[index - 1] ?? 0) >= term) index -= 1;
+    return index;
   }
 
   /** What the first writer of this index and term said. */
@@ -138,6 +147,7 @@ export class Facts {
     };
     const fact = (isCovered ? undefined : this.entry(index, termAt)) ?? missing;
     this.#committed.push(fact);
+    this.#commitTerms.push(term);
     return fact;
   }
 

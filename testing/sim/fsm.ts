@@ -69,10 +69,10 @@ class Picture implements FSMSnapshot {
 }
 
 /**
- * A small key-value store that remembers all it was told. Commands are `set KEY TEXT`, `append KEY
- * TEXT`, `cas KEY FROM TO`, where a FROM of nothing stands for no value, and `delete KEY`, each with
- * a word behind it that makes it unique; `KEY=TEXT` sets a value too. A snapshot is drawn in slices while commands go on: the first write to a key saves the old value for the
- * picture.
+ * A small key-value store that remembers all it was told. Commands are `set KEY TEXT`,
+ * `append KEY TEXT`, `cas KEY FROM TO`, where an empty FROM stands for no value, and `delete KEY`,
+ * each with a word behind it that makes it unique; `KEY=TEXT` sets a value too. A snapshot is drawn
+ * in slices while commands go on: the first write to a key saves the old value for the picture.
  */
 export class SimFSM implements FSM {
   readonly #watcher: FSMWatcher;

@@ -54,12 +54,19 @@ export {
   SimNetwork,
 } from './network.ts';
 export { configOf, drawProfile, type Profile } from './profile.ts';
+export { type Shrunk, shrink, testLine } from './shrink.ts';
 export { SimFileSystem } from './sim-file-system.ts';
 export { SimDirectory, SimFile, SimFiles } from './sim-files.ts';
 export { SimNode, type World } from './sim-node.ts';
 export { SimTransport } from './sim-transport.ts';
 export {
+  newSimulatedCluster,
+  SimulatedCluster,
+  type SimulatedClusterOptions,
+} from './simulated-cluster.ts';
+export {
   describeFailure,
+  runCleanly,
   runSimulation,
   type SimulationOptions,
   type SimulationResult,

@@ -1,4 +1,4 @@
-import { type Random, randomInteger } from '../../internal/random.ts';
+import { type Random, randomInteger, seededRandom } from '../../internal/random.ts';
 import type { SimCluster } from './cluster.ts';
 import type { DiskFault } from './disk.ts';
 import { type FaultKind, isDiskFault, isNetworkFault } from './fault-kinds.ts';
@@ -11,34 +11,45 @@ const DAY_MS = 86_400_000;
 /** Makes trouble at random moments, each for a random while, until it is told to stop. */
 export class Nemesis {
   readonly #cluster: SimCluster;
-  readonly #random: Random;
+  /** Draws when troubles come. */
+  readonly #schedule: Random;
+  /** Draws what the present trouble is: each has its own dice, so that one can be left out. */
+  #random: Random;
   readonly #kinds: readonly FaultKind[];
   readonly #maxPauseMs: number;
   readonly #struck = new Map<FaultKind, number>();
-  readonly #left: { strikes: number };
+  readonly #wanted: ReadonlySet<number> | null;
+  readonly #strikes: number[] = [];
+  #number = 0;
   #stopped = false;
 
   /**
    * @param maxPauseMs milliseconds between two troubles, at most
-   * @param maxFaults how many troubles there may be
+   * @param wanted the numbers of the troubles that come, from 1; the others are left out
    */
   constructor(
     cluster: SimCluster,
     random: Random,
     kinds: readonly FaultKind[],
     maxPauseMs: number,
-    maxFaults: number,
+    wanted: readonly number[] | null,
   ) {
     this.#cluster = cluster;
+    this.#schedule = random;
     this.#random = random;
     this.#kinds = kinds;
     this.#maxPauseMs = maxPauseMs;
-    this.#left = { strikes: maxFaults };
+    this.#wanted = wanted === null ? null : new Set(wanted);
   }
 
   /** How often each kind of trouble was made. */
   get struck(): ReadonlyMap<FaultKind, number> {
     return this.#struck;
+  }
+
+  /** The numbers of the troubles that came. */
+  get strikes(): readonly number[] {
+    return this.#strikes;
   }
 
   /** Begins to make trouble. */
@@ -49,11 +60,14 @@ export class Nemesis {
   }
 
   #next(): void {
-    this.#later(randomInteger(this.#random, 1, this.#maxPauseMs), () => {
-      if (this.#left.strikes === 0) return;
-      this.#left.strikes -= 1;
-      const kind = this.#kinds[randomInteger(this.#random, 0, this.#kinds.length - 1)];
-      if (kind !== undefined) this.#strike(kind);
+    this.#later(randomInteger(this.#schedule, 1, this.#maxPauseMs), () => {
+      this.#number += 1;
+      this.#random = seededRandom(randomInteger(this.#schedule, 0, 2 ** 31));
+      if (this.#wanted?.has(this.#number) ?? true) {
+        this.#strikes.push(this.#number);
+        const kind = this.#kinds[randomInteger(this.#random, 0, this.#kinds.length - 1)];
+        if (kind !== undefined) this.#strike(kind);
+      }
       this.#next();
     });
   }

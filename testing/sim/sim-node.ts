@@ -1,6 +1,7 @@
 import { type Random, randomInteger, seededRandom } from '../../internal/random.ts';
 import type { Configuration, ServerAddress, ServerID } from '../../raft/configuration.ts';
 import { asError, RaftError } from '../../raft/errors.ts';
+import type { FSM } from '../../raft/fsm.ts';
 import type { LogFields, Logger } from '../../raft/logger.ts';
 import { silentLogger } from '../../raft/logger.ts';
 import type { RaftNode } from '../../raft/node.ts';
@@ -35,6 +36,10 @@ export interface World {
   readonly profile: Profile;
   /** Writes a line into the trace. */
   readonly write: (who: string, what: string) => void;
+  /** Is told what nodes log, without the details. */
+  readonly note?: (message: string) => void;
+  /** Makes the state machines, in place of those that the simulator brings. */
+  readonly newFSM?: (id: ServerID) => FSM;
 }
 
 function describeFields(fields: LogFields): string {
@@ -58,6 +63,7 @@ export class SimNode implements NodeView {
   #process: SimProcess | null = null;
   #raft: RaftNode | null = null;
   #fsm: SimFSM | null = null;
+  #userFSM: FSM | null = null;
   #startFailure: Error | null = null;
   #isLost = false;
 
@@ -82,6 +88,11 @@ export class SimNode implements NodeView {
   /** Its state machine, `null` while it is down. */
   get fsm(): SimFSM | null {
     return this.#fsm;
+  }
+
+  /** The state machine that the user brought, `null` while it is down or when there is none. */
+  get userFSM(): FSM | null {
+    return this.#userFSM;
   }
 
   /** Its process, `null` while it is down. */
@@ -166,6 +177,7 @@ export class SimNode implements NodeView {
     this.#process = null;
     this.#raft = null;
     this.#fsm = null;
+    this.#userFSM = null;
   }
 
   async #boot(process: SimProcess, bootstrap: Configuration | null): Promise<RaftNode> {
@@ -199,11 +211,13 @@ export class SimNode implements NodeView {
     if (bootstrap !== null) {
       await bootstrapCluster(config, logs, stable, snapshots, transport, bootstrap);
     }
-    return newRaft(config, this.#fsm, logs, stable, snapshots, transport);
+    this.#userFSM = this.#world.newFSM?.(this.id) ?? null;
+    return newRaft(config, this.#userFSM ?? this.#fsm, logs, stable, snapshots, transport);
   }
 
   #logger(process: SimProcess): Logger {
     const line = (level: string) => (fields: LogFields, message: string) => {
+      this.#world.note?.(message);
       if (process.isAlive)
         this.#world.write(this.id, `${level} ${message} ${describeFields(fields)}`);
     };

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { describeFailure, runSimulation } from './simulator.ts';
+import type { SimCluster } from './cluster.ts';
+import { Coverage } from './coverage.ts';
+import { shrink, testLine } from './shrink.ts';
+import { describeFailure, runCleanly, runSimulation } from './simulator.ts';
 
-const SEEDS = 1000;
+const SEEDS = 250;
 const SEEDS_PER_TEST = 50;
 
 describe('a simulated cluster under every fault', () => {
@@ -54,5 +57,43 @@ describe('a disk that hangs', () => {
     const happened = (what: string): number => result.trace.findIndex((l) => l.includes(what));
     expect(happened('has not been answered for')).toBeGreaterThan(0);
     expect(result.newestTerm).toBeGreaterThan(2);
+  });
+});
+
+describe('a seed that found a bug', () => {
+  it('keeps a leader up that restores for a user while its disk is slow', () =>
+    runCleanly({
+      seed: 102,
+      faults: ['slow-link', 'stalled-link', 'slow-disk', 'isolate', 'reordering'],
+    }));
+});
+
+describe('a failure', () => {
+  it('is brought down to the faults that it needs, and to a line for a test', async () => {
+    const options = {
+      seed: 5,
+      faults: ['kill', 'pause'],
+      script: ({ world }: SimCluster) => {
+        world.scheduler.schedule(1000, () => world.court.violated('a rule', 'is broken'));
+      },
+    } as const;
+    const shrunk = await shrink(options);
+    expect(shrunk?.options.strikes).toEqual([]);
+    expect(shrunk?.result.violation?.invariant).toBe('a rule');
+    expect(await shrink({ seed: 5, faults: [], durationMs: 100 })).toBeNull();
+    expect(testLine({ seed: 5, strikes: [2, 7] }, 'a rule')).toBe(
+      "it('keeps a rule with seed 5', () => runCleanly({seed: 5, strikes: [2, 7]}));",
+    );
+  });
+});
+
+describe('what a hunt has reached', () => {
+  it('names the faults, changes of role and branches that it has not', async () => {
+    const coverage = new Coverage();
+    coverage.add(await runSimulation({ seed: 1, faults: ['kill'] }));
+    expect(coverage.faults).toBeGreaterThan(0);
+    expect(coverage.gaps).toContain('hang');
+    expect(coverage.gaps).not.toContain('kill');
+    expect(coverage.gaps).not.toContain('Candidate to Leader');
   });
 });

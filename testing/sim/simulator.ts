@@ -25,8 +25,10 @@ export interface SimulationOptions {
   readonly faults?: readonly FaultKind[];
   /** Milliseconds between two faults, at most. Default: drawn, 80 to 500. */
   readonly faultEveryMs?: number;
-  /** How many faults there may be. Default: as many as there is time for. */
-  readonly maxFaults?: number;
+  /** The numbers of the faults that come, from 1: the others are left out. Default: all. */
+  readonly strikes?: readonly number[];
+  /** Events in which faults happen, instead of a time; a long run has 100,000. */
+  readonly steps?: number;
   /** Fixes how nodes are built and tuned. */
   readonly profile?: Partial<Profile>;
   /** Changes the run from outside, after it is set up and before it begins. */
@@ -57,6 +59,12 @@ export interface SimulationResult {
   readonly newestTerm: number;
   /** How often each kind of fault was injected. */
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** The numbers of the faults that came. */
+  readonly strikes: readonly number[];
+  /** How often a node changed its role, such as `Candidate to Leader`. */
+  readonly roleChanges: ReadonlyMap<string, number>;
+  /** How often nodes logged what, without the details. */
+  readonly messages: ReadonlyMap<string, number>;
 }
 
 const DEFAULT_DURATION_MS = 2_000;
@@ -75,6 +83,7 @@ class Simulation {
   readonly #cluster: SimCluster;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
+  readonly #messages = new Map<string, number>();
   #lastStep = { name: '', atMs: 0 };
 
   constructor(options: SimulationOptions) {
@@ -89,14 +98,17 @@ class Simulation {
     const { nodes } = options;
     const fixed = { ...options.profile, ...(nodes === undefined ? {} : { nodes }) };
     const profile = drawProfile(dice('profile'), fixed);
-    const world = { scheduler: this.#scheduler, network, court: this.#court, profile, write };
+    const note = (message: string): void => {
+      this.#messages.set(message, (this.#messages.get(message) ?? 0) + 1);
+    };
+    const world = { scheduler: this.#scheduler, network, court: this.#court, profile, write, note };
     this.#cluster = new SimCluster(world, dice('cluster'), (id) => dice(`node ${id}`));
     this.#workload = new Workload(this.#cluster, dice('workload'));
     const swarm = drawSwarm(dice('swarm'), faultKinds);
     const kinds = options.faults ?? swarm.kinds;
     const everyMs = options.faultEveryMs ?? swarm.everyMs;
-    const limit = options.maxFaults ?? Number.MAX_SAFE_INTEGER;
-    this.#nemesis = new Nemesis(this.#cluster, dice('nemesis'), kinds, everyMs, limit);
+    const wanted = options.strikes ?? null;
+    this.#nemesis = new Nemesis(this.#cluster, dice('nemesis'), kinds, everyMs, wanted);
     write('--', `seed ${options.seed} ${JSON.stringify(profile)}`);
     write('--', `at most every ${everyMs} ms: ${kinds.join(', ')}`);
     options.script?.(this.#cluster, dice('script'));
@@ -106,7 +118,9 @@ class Simulation {
     this.#cluster.start();
     this.#workload.start();
     this.#nemesis.start();
-    await this.#until(() => false, this.#options.durationMs ?? DEFAULT_DURATION_MS);
+    const { steps, durationMs = DEFAULT_DURATION_MS } = this.#options;
+    if (steps === undefined) await this.#until(() => false, durationMs);
+    else await this.#until(() => this.#scheduler.eventsRun >= steps, steps);
     for (const act of [this.#calm, this.#agree, this.#close, this.#judge]) {
       if (this.#court.violation === null) await act.call(this);
     }
@@ -121,6 +135,9 @@ class Simulation {
       committed: this.#court.facts.committedUpTo,
       newestTerm: this.#court.facts.newestTermLed,
       faults: this.#nemesis.struck,
+      strikes: this.#nemesis.strikes,
+      roleChanges: this.#cluster.roleChanges,
+      messages: this.#messages,
     };
   }
 
@@ -229,7 +246,7 @@ class Simulation {
       (process) => {
         this.#lastStep = { name: process.name, atMs: this.#scheduler.nowMs };
         this.#cluster.stepped(process);
-        if (this.#scheduler.eventsRun > MAX_EVENTS) {
+        if (this.#scheduler.eventsRun > MAX_EVENTS + 2 * (this.#options.steps ?? 0)) {
           this.#court.violated('liveness', `more than ${MAX_EVENTS} events: something spins`);
         }
       },
@@ -249,7 +266,13 @@ export function describeFailure(result: SimulationResult): string {
   if (violation === null) return `seed ${seed}: no violation`;
   return [
     `seed ${seed}: ${violation.invariant}: ${violation.message}`,
-    `reproduce with: npm run sim -- --seed ${seed}`,
+    `see it again with: npm run sim -- --seed ${seed}`,
     ...trace,
   ].join('\n');
+}
+
+/** Runs one simulation and throws what {@link describeFailure} says when it breaks a rule. */
+export async function runCleanly(options: SimulationOptions): Promise<void> {
+  const result = await runSimulation(options);
+  if (result.violation !== null) throw new Error(describeFailure(result));
 }

@@ -15,7 +15,7 @@ import { Court, type NodeView } from './court.ts';
 import { SimDisk } from './disk.ts';
 import type { DiskWrite } from './disk-image.ts';
 import { invariants } from './invariants/index.ts';
-import { Scheduler } from './virtual-clock.ts';
+import { Scheduler, SimProcess } from './virtual-clock.ts';
 
 /** The configuration that every node goes by. */
 /** The configuration that every node goes by. */
@@ -84,6 +84,13 @@ export class Stage {
   issue(id: string, write: DiskWrite): void {
     this.court.writeIssued(id, write);
     this.node(id).disk.issued.apply(write);
+  }
+
+  /** The disk never answers again. */
+  hang(id: string): void {
+    const { disk } = this.node(id);
+    disk.nextFault = 'hang';
+    void disk.write(new SimProcess(new Scheduler(), id), { kind: 'store', logs: [] });
   }
 
   store(id: string, ...logs: readonly Log[]): void {

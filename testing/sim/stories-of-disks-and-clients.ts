@@ -215,6 +215,39 @@ export const storiesOfDisksAndClients: readonly Story[] = [
     },
   ],
   [
+    'a barrier that is passed too early',
+    'barrier-waits',
+    (stage) => stage.court.passed(stage.node('a'), 5, state(4)),
+  ],
+  [
+    'a leader that nobody answers any more',
+    'leader-keeps-its-lease',
+    (stage) => {
+      stage.elect(2);
+      stage.court.stepped(stage.node('a'), 3_000);
+      stage.court.stepped(stage.node('a'), 3_400);
+    },
+  ],
+  [
+    'a leader that a quorum answers',
+    null,
+    (stage) => {
+      stage.elect(2);
+      stage.court.stepped(stage.node('a'), 3_000);
+      const beat = new AppendEntriesRequest({ term: 1, rpcHeader: header('a') });
+      stage.court.replySent('sim:b', 'sim:a', beat, appended(1));
+      stage.court.stepped(stage.node('a'), 3_400);
+    },
+  ],
+  [
+    'a node whose disk hangs',
+    'hung-disk-ends-the-node',
+    (stage) => {
+      stage.hang('b');
+      stage.court.stepped(stage.node('b'), 12_000);
+    },
+  ],
+  [
     'a question without an answer',
     'every-future-settles-once',
     (stage) => {

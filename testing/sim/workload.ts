@@ -52,14 +52,15 @@ const RESTORE_AHEAD = 200;
 const KEYS = 12;
 const MAX_BURST = 12;
 
-function commandOf(input: Exclude<KeyValueInput, { op: 'get' }>): string {
+function commandOf(input: KeyValueInput): string {
   switch (input.op) {
     case 'cas':
       return `cas ${input.key} ${input.from ?? ''} ${input.to}`;
-    case 'delete':
-      return `delete ${input.key}`;
-    default:
+    case 'set':
+    case 'append':
       return `${input.op} ${input.key} ${input.value}`;
+    default:
+      return `${input.op} ${input.key}`;
   }
 }
 
@@ -180,7 +181,7 @@ export class Workload {
         this.#verify(node, raft);
         break;
       case 'barrier':
-        this.#follow(node, wish, raft.barrier(this.#timeoutMs()));
+        this.#barrier(node, raft);
         break;
       case 'snapshot':
         this.#follow(node, wish, raft.snapshot());
@@ -218,7 +219,7 @@ export class Workload {
   }
 
   /** Something to do to a key; most often a plain write. */
-  #drawInput(): Exclude<KeyValueInput, { op: 'get' }> {
+  #drawInput(): KeyValueInput {
     const key = `k${randomInteger(this.#random, 1, KEYS)}`;
     const value = `v${this.#questions}`;
     const at = this.#random.next();
@@ -301,6 +302,15 @@ export class Workload {
       trailingLogs: randomInteger(this.#random, 0, 60),
       snapshotThreshold: randomInteger(this.#random, 1, 40),
       snapshotInterval: randomInteger(this.#random, 50, 1000),
+    });
+  }
+
+  #barrier(node: SimNode, raft: RaftNode): void {
+    const { court } = this.#cluster.world;
+    const floor = court.facts.acknowledgedUpTo;
+    this.#follow(node, 'barrier', raft.barrier(this.#timeoutMs()), undefined, (error) => {
+      const state = node.fsm?.state;
+      if (error === null && state !== undefined) court.passed(node, floor, state);
     });
   }
 

@@ -1,12 +1,15 @@
 import type { Invariant } from '../court.ts';
+import { barrierWaits } from './barrier-waits.ts';
 import { committedNeverCut } from './committed-never-cut.ts';
 import { committedOnQuorum } from './committed-on-quorum.ts';
 import { damageStopsTheNode } from './damage-stops-the-node.ts';
 import { electionSafety } from './election-safety.ts';
 import { everyFutureSettlesOnce } from './every-future-settles-once.ts';
 import { firstFailureIsLast } from './first-failure-is-last.ts';
+import { hungDiskEndsTheNode } from './hung-disk-ends-the-node.ts';
 import { leaderAppendOnly } from './leader-append-only.ts';
 import { leaderCompleteness } from './leader-completeness.ts';
+import { leaderKeepsItsLease } from './leader-keeps-its-lease.ts';
 import { leaderSpeaksForItsTerm } from './leader-speaks-for-its-term.ts';
 import { linearReads } from './linear-reads.ts';
 import { logMatching } from './log-matching.ts';
@@ -43,6 +46,9 @@ export const invariants: readonly Invariant[] = [
   stopsOnlyForCause,
   damageStopsTheNode,
   linearReads,
+  barrierWaits,
+  leaderKeepsItsLease,
+  hungDiskEndsTheNode,
   verifiedLeader,
   truthfulOutcomes,
   everyFutureSettlesOnce,

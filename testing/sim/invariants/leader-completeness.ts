@@ -1,8 +1,9 @@
 import type { Invariant } from '../court.ts';
 
 /**
- * Whoever is elected has every entry that was committed before. Log matching makes the newest one
- * speak for all.
+ * Whoever is elected has every entry that was committed in an earlier term; a leader may learn of
+ * its votes only when others have gone on without it. Log matching makes the newest entry speak for
+ * all.
  */
 export const leaderCompleteness: Invariant = {
   name: 'leader-completeness',
@@ -10,7 +11,7 @@ export const leaderCompleteness: Invariant = {
   watch(facts, violated) {
     return {
       elected(node, term) {
-        const index = facts.committedUpTo;
+        const index = facts.committedBefore(term);
         const committed = facts.committedAt(index);
         const { issued } = node.disk;
         if (committed === undefined || issued.snapshotIndex >= index) return;

@@ -11,8 +11,10 @@ export interface Edit {
 
 /** A bug planted on purpose: the code as it would be if one rule had been forgotten. */
 export interface Mutant {
-  /** The number of the rule in `docs/architecture.md`. */
-  readonly rule: number;
+  /** What reports call it. */
+  readonly name: string;
+  /** The number of the rule in `docs/architecture.md` that it breaks, if it breaks one of them. */
+  readonly rule?: number;
   /** What goes wrong, in one sentence. */
   readonly title: string;
   readonly edits: readonly Edit[];

@@ -1,24 +1,15 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { describeFailure, runSimulation } from '../simulator.ts';
 import { mutants } from './index.ts';
 import { plant } from './plant.ts';
+import { brokenRules } from './rules.ts';
+import { hunt } from './run.ts';
 
 describe('a bug planted on purpose', () => {
-  it.each(mutants)('against rule $rule is caught: $title', async (mutant) => {
-    const planted = await plant(mutant.edits);
-    const seen: string[] = [];
-    for (let seed = 1; seed <= mutant.seeds; seed += 1) {
-      const options = { ...mutant.run, seed };
-      const clean = await runSimulation(options);
-      if (clean.violation !== null) throw new Error(`not planted: ${describeFailure(clean)}`);
-      const { violation } = await planted.runSimulation(options);
-      if (violation === null) continue;
-      seen.push(`seed ${seed}: ${violation.invariant}: ${violation.message}`);
-      if (mutant.caughtBy.includes(violation.invariant)) return;
-    }
-    expect.fail(
-      `not caught by ${mutant.caughtBy.join(' or ')}; seen: ${seen.join('\n') || 'nothing'}`,
-    );
+  it.each(brokenRules)('against rule $rule is caught: $title', async (mutant) => {
+    const { runs, found, unplanted } = await hunt(mutant);
+    expect(unplanted).toBeNull();
+    expect(runs, found).not.toBeNull();
   });
 
   it('must be where its text is, exactly once, and in the simulator', async () => {
@@ -30,7 +21,21 @@ describe('a bug planted on purpose', () => {
   });
 
   it('is there for each of the rules 1 to 12', () => {
-    const rules = new Set(mutants.map(({ rule }) => rule));
+    const rules = new Set(brokenRules.map(({ rule }) => rule));
     for (let rule = 1; rule <= 12; rule += 1) expect(rules).toContain(rule);
+  });
+
+  it('has a name of its own, and there are forty at least', () => {
+    expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
+    expect(mutants.length).toBeGreaterThanOrEqual(40);
+  });
+
+  it('finds its text in the code as it is', async () => {
+    for (const { name, edits } of mutants) {
+      for (const { file, find } of edits) {
+        const text = await readFile(new URL(`../../../${file}`, import.meta.url), 'utf8');
+        expect(text.split(find).length - 1, `${name}: ${find}`).toBe(1);
+      }
+    }
   });
 });

@@ -6,7 +6,9 @@ import { build, type Plugin } from 'esbuild';
 import type { runSimulation } from '../simulator.ts';
 import type { Edit } from './mutant.ts';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** The sources lie one folder higher for who runs from `dist`. */
+const UP = import.meta.url.includes('/dist/') ? '../../../../' : '../../../';
+const ROOT = fileURLToPath(new URL(UP, import.meta.url));
 
 /** A simulator whose nodes have a bug. */
 export interface PlantedSimulator {

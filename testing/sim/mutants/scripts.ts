@@ -54,3 +54,19 @@ export function deposeWhileReading(cluster: SimCluster, random: Random): void {
   };
   for (const round of [0, 1, 2]) scheduler.schedule(400 + 1200 * round, act);
 }
+
+/** The leader is cut off for good: nobody hears it, nor it anybody. */
+export function isolateTheLeader(cluster: SimCluster, random: Random): void {
+  cluster.world.scheduler.schedule(600, () => {
+    const leader = cluster.someLeader(random);
+    if (leader !== undefined) isolate(cluster, leader);
+  });
+}
+
+/** The disk of the leader never answers again. */
+export function hangTheLeader(cluster: SimCluster, random: Random): void {
+  cluster.world.scheduler.schedule(500, () => {
+    const leader = cluster.someLeader(random);
+    if (leader !== undefined) leader.disk.nextFault = 'hang';
+  });
+}
