@@ -102,9 +102,11 @@ describe('protocol version 2', () => {
       await fill(made, await lead(), 100);
       await made.agreement();
     }
-    const address = at.get('n3') ?? '';
+    // One that does not lead: a leader that demotes itself shuts down, and hears of nothing more.
     await waitFor('a demotion, which version 3 has', async () => {
-      await made.ask(await lead(), 'demoteVoter', { server: address });
+      const leader = await lead();
+      const other = [...at.keys()].find((name) => name !== leader) ?? '';
+      await made.ask(leader, 'demoteVoter', { server: at.get(other) });
       return true;
     });
     await made.agreement();
