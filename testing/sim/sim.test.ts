@@ -90,7 +90,7 @@ describe('a failure', () => {
 describe('what a hunt has reached', () => {
   it('names the faults, changes of role and branches that it has not', async () => {
     const coverage = new Coverage();
-    coverage.add(await runSimulation({ seed: 1, faults: ['kill'] }));
+    coverage.add(await runSimulation({ seed: 1, nodes: 3, faults: ['kill'] }));
     expect(coverage.faults).toBeGreaterThan(0);
     expect(coverage.gaps).toContain('hang');
     expect(coverage.gaps).not.toContain('kill');
