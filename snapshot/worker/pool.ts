@@ -3,7 +3,7 @@ import type { Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { describe } from '../../raft/arguments.ts';
 import { asError, RaftError } from '../../raft/errors.ts';
-import type { FileWorkers } from '../state-file.ts';
+import type { FileWorkers, StateFile } from '../state-file.ts';
 import type { Outcome, Task, Told } from './tasks.ts';
 
 /** A thread that has nothing to do ends after this time. */
@@ -65,7 +65,7 @@ export class SnapshotWorkers implements FileWorkers {
   }
 
   /** See {@link FileWorkers.checksumOf}. Rejects with a `RaftError` (`ERR_SNAPSHOT_WORKER`). */
-  checksumOf(path: string): Promise<Told> {
+  checksumOf(path: string): Promise<Omit<StateFile, 'path'>> {
     return this.run({ kind: 'checksum', path });
   }
 

@@ -42,7 +42,13 @@ export {
 export { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
 export { type EntryFact, Facts } from './facts.ts';
 export { type FaultKind, faultKinds } from './fault-kinds.ts';
-export { BatchingSimFSM, type FSMState, type FSMWatcher, SimFSM } from './fsm.ts';
+export {
+  BatchingSimFSM,
+  type FSMState,
+  type FSMWatcher,
+  SimFSM,
+  type SimResponse,
+} from './fsm.ts';
 export { invariants } from './invariants/index.ts';
 export { Nemesis } from './nemesis.ts';
 export {
@@ -56,7 +62,7 @@ export {
 export { configOf, drawProfile, type Profile } from './profile.ts';
 export { type Shrunk, shrink, testLine } from './shrink.ts';
 export { SimFileSystem } from './sim-file-system.ts';
-export { SimDirectory, SimFile, SimFiles } from './sim-files.ts';
+export { type FilePlace, SimDirectory, SimFile, SimFiles } from './sim-files.ts';
 export { SimNode, type World } from './sim-node.ts';
 export { SimTransport } from './sim-transport.ts';
 export {

@@ -120,7 +120,7 @@ export class SimNetwork {
     this.#slow.set(`${from}>${to}`, factor);
   }
 
-  /** Whatever is sent within the next `ms` (at most {@link MAX_STALL_MS}) arrives only after it. */
+  /** Whatever is sent within the next `ms` (at most 600) arrives only after it. */
   stall(from: ServerAddress, to: ServerAddress, ms: number): void {
     const untilMs = this.scheduler.nowMs + Math.min(ms, MAX_STALL_MS);
     this.#stalledUntilMs.set(`${from}>${to}`, untilMs);

@@ -3,7 +3,9 @@ import { type Random, randomInteger } from '../../internal/random.ts';
 
 /** A file: what a reader sees of it, and what of it is left when the power fails. */
 export class SimFile {
+  /** What a reader finds in it. */
   visible: Uint8Array = new Uint8Array(0);
+  /** What is left of it when the power fails. */
   durable: Uint8Array = new Uint8Array(0);
 
   /** Adds bytes at the end. */
@@ -37,7 +39,9 @@ export class SimFile {
 
 /** A directory: the names in it, and those that are left when the power fails. */
 export class SimDirectory {
+  /** What stands in it, by name. */
   visible = new Map<string, SimFile | SimDirectory>();
+  /** What is left in it when the power fails. */
   durable = new Map<string, SimFile | SimDirectory>();
 
   /** Makes the names in it durable. */
@@ -58,6 +62,14 @@ function absent(path: string): Error {
     code: 'ENOENT',
     path,
   });
+}
+
+/** Where a path leads. */
+export interface FilePlace {
+  /** The directory that it lies in. */
+  readonly parent: SimDirectory;
+  /** Its name there. */
+  readonly name: string;
 }
 
 /** The files of a disk, which outlive the processes that write them. */
@@ -88,7 +100,7 @@ export class SimFiles {
   }
 
   /** The directory that a path lies in, and its name there. */
-  place(path: string): { readonly parent: SimDirectory; readonly name: string } {
+  place(path: string): FilePlace {
     const end = path.lastIndexOf('/');
     return { parent: this.directory(path.slice(0, Math.max(end, 0))), name: path.slice(end + 1) };
   }

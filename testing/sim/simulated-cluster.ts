@@ -201,6 +201,7 @@ export class SimulatedCluster<F extends FSM> {
     await this.until(() => open.size === 0);
   }
 
+  /** Closes the cluster at the end of the block that declared it with `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
