@@ -116,6 +116,8 @@ export class Court implements DiskWatcher, NetworkWatcher {
   readonly #watchers: readonly Watcher[];
   readonly #byName = new Map<string, NodeView>();
   #violation: Violation | null = null;
+  /** What each node's FSM has last restored. */
+  readonly #restored = new Map<NodeView, number>();
 
   /** @param scribe only watches, and sees everything before it is judged */
   constructor(invariants: readonly Invariant[], scribe: Watcher) {
@@ -154,7 +156,9 @@ export class Court implements DiskWatcher, NetworkWatcher {
       if (raft.state() === RaftState.Leader) this.#leads(node, raft.currentTerm());
       // A snapshot alone proves nothing: a user restore is applied before a quorum has it.
       const known = raft.commitIndex();
-      const upTo = known > node.disk.issued.snapshotIndex ? known : 0;
+      // The leader's own snapshot takes its place on the disk a moment before the node forgets it.
+      const restored = Math.max(node.disk.issued.snapshotIndex, this.#restored.get(node) ?? 0);
+      const upTo = known > restored ? known : 0;
       while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
     }
     for (const watcher of this.#watchers) watcher.stepped?.(node, nowMs);
@@ -200,6 +204,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
 
   /** An FSM was given a snapshot. */
   restored(node: NodeView, state: FSMState): void {
+    this.#restored.set(node, state.index);
     for (const watcher of this.#watchers) watcher.restored?.(node, state);
   }
 
