@@ -6,6 +6,9 @@ const MINUTE_MS = 60_000;
 // The tests of interop/ need Go, and have a run of their own: `npm run test:interop`.
 const never = ['**/node_modules/**', 'dist/**', 'interop/**'];
 
+/** Rules and loops, on clocks and stores of their own. */
+const rules = ['raft/**/*.test.ts', 'internal/**/*.test.ts'];
+
 export default defineConfig({
   test: {
     environment: 'node',
@@ -25,9 +28,20 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'rules',
+          include: rules,
+          // They keep nothing outside of their tests: a process for each file would only cost time.
+          isolate: false,
+          testTimeout: MINUTE_MS,
+          hookTimeout: MINUTE_MS,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [...never, 'testing/sim/**', 'testing/e2e/**'],
+          exclude: [...never, 'testing/sim/**', 'testing/e2e/**', ...rules],
           testTimeout: MINUTE_MS,
           hookTimeout: MINUTE_MS,
         },
