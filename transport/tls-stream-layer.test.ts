@@ -104,7 +104,8 @@ async function refusal(lines: readonly [string, LogFields][]): Promise<string> {
   const [text, fields] = lines[0] ?? expect.fail('no line');
   expect(text).toBe('refused connection');
   expect(fields['remote-address']).toMatch(/^127\.0\.0\.1:\d+$/);
-  return fields.error instanceof Error ? fields.error.message : expect.fail('no error');
+  const { error } = fields;
+  return error instanceof Error ? error.message : expect.fail('no error');
 }
 
 describe('members of one authority', () => {
