@@ -14,8 +14,11 @@ import { MemoryFileSystem } from './memory-file-system.ts';
 import { MockFSM, MockFSMConfigStore } from './mock-fsm.ts';
 import { MockMonotonicLogStore } from './mock-monotonic-log-store.ts';
 
-/** How long a test waits for something before it fails, in milliseconds. */
-const LONGSTOP_MS = 5000;
+/**
+ * How long a test waits for something before it fails, in milliseconds. Six times what Go waits: a
+ * limit that a busy machine reaches tells nothing of the cluster, and one that holds costs nothing.
+ */
+const LONGSTOP_MS = 30_000;
 /** Snapshots kept by a store in memory; as many as {@link fileSnapTest} keeps. */
 const RETAINED = 3;
 
@@ -31,7 +34,7 @@ export interface MakeClusterOpts {
   readonly configStoreFSM?: boolean;
   /** Makes the state machine of each node. Default: a {@link MockFSM}. */
   readonly makeFSMFunc?: () => FSM;
-  /** How long the methods of the cluster wait, in milliseconds above 0. Default 5000. */
+  /** How long the methods of the cluster wait, in milliseconds above 0. Default 30,000. */
   readonly longstopTimeout?: number;
   /** True for log stores that cannot hold gaps: {@link MockMonotonicLogStore}. Default false. */
   readonly monotonicLogs?: boolean;
