@@ -1,6 +1,6 @@
 module quorate/interop/peer
 
-go 1.24
+go 1.23
 
 require (
 	github.com/hashicorp/go-hclog v1.6.2

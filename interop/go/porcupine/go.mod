@@ -1,5 +1,5 @@
 module quorate/interop/porcupine
 
-go 1.24
+go 1.23
 
 require github.com/anishathalye/porcupine v1.3.1

@@ -1,6 +1,6 @@
 module quorate/interop/surface
 
-go 1.24
+go 1.23
 
 require github.com/hashicorp/raft v1.7.3
 

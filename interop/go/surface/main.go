@@ -181,7 +181,8 @@ func (s source) fillType(e *entry) []string {
 	objects := map[string]types.Object{}
 	named, isNamed := object.Type().(*types.Named)
 	if isNamed {
-		for method := range named.Methods() {
+		for i := range named.NumMethods() {
+			method := named.Method(i)
 			if method.Exported() {
 				methods = append(methods, method.Name())
 				objects[method.Name()] = method
@@ -191,16 +192,19 @@ func (s source) fillType(e *entry) []string {
 	switch under := object.Type().Underlying().(type) {
 	case *types.Interface:
 		e.Kind = "interface"
-		for method := range under.ExplicitMethods() {
+		for i := range under.NumExplicitMethods() {
+			method := under.ExplicitMethod(i)
 			methods = append(methods, method.Name())
 			objects[method.Name()] = method
 		}
-		for embedded := range under.EmbeddedTypes() {
+		for i := range under.NumEmbeddeds() {
+			embedded := under.EmbeddedType(i)
 			e.Embeds = append(e.Embeds, types.TypeString(embedded, s.qualify))
 		}
 	case *types.Struct:
 		e.Kind = "struct"
-		for field := range under.Fields() {
+		for i := range under.NumFields() {
+			field := under.Field(i)
 			if field.Embedded() && field.Exported() {
 				e.Embeds = append(e.Embeds, types.TypeString(field.Type(), s.qualify))
 			} else if field.Exported() {
