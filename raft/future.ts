@@ -74,7 +74,6 @@ export class SettableFuture<T> implements IndexFuture<T> {
   #error: Error | null = null;
   #index = 0;
   #afterwards: (() => void) | undefined;
-  #settled: Promise<void> | undefined;
 
   /** True once the future is done, whichever way. */
   get isSettled(): boolean {
@@ -117,9 +116,8 @@ export class SettableFuture<T> implements IndexFuture<T> {
     }
   }
 
-  async error(): Promise<Error | null> {
-    await this.#wait();
-    return this.#error;
+  error(): Promise<Error | null> {
+    return new Promise((resolve) => this.whenSettled(() => resolve(this.#error)));
   }
 
   index(): number {
@@ -138,19 +136,13 @@ export class SettableFuture<T> implements IndexFuture<T> {
     onDone?: ((value: T) => A | PromiseLike<A>) | null,
     onFailed?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return this.#result().then(onDone, onFailed);
-  }
-
-  async #result(): Promise<T> {
-    await this.#wait();
-    if (this.#error !== null) throw this.#error;
-    return this.#value as T;
-  }
-
-  #wait(): Promise<void> {
-    if (this.#state !== 'pending') return Promise.resolve();
-    this.#settled ??= new Promise((resolve) => this.whenSettled(resolve));
-    return this.#settled;
+    const result = new Promise<T>((resolve, reject) => {
+      this.whenSettled(() => {
+        if (this.#error !== null) reject(this.#error);
+        else resolve(this.#value as T);
+      });
+    });
+    return result.then(onDone, onFailed);
   }
 }
 

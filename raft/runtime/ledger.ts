@@ -9,6 +9,8 @@ export interface Waiter {
   settle(value: unknown): void;
   /** Takes the reason why there is none. */
   fail(error: Error): void;
+  /** Callers beside the first who wait for the same answer, and have joined the ledger. */
+  readonly others?: number;
 }
 
 /** Callers that may wait for an answer at a time. */
@@ -18,21 +20,28 @@ const MAX_WAITERS = 65_536;
 export class Ledger {
   readonly #waiters = new Map<Ticket, Waiter>();
   #lastTicket = 0;
+  /** Callers who wait behind the ticket of another. */
+  #others = 0;
 
   /** How many wait. */
   get size(): number {
-    return this.#waiters.size;
+    return this.#waiters.size + this.#others;
   }
 
   /** True when so many wait that no further caller should. */
   get isFull(): boolean {
-    return this.#waiters.size >= MAX_WAITERS;
+    return this.size >= MAX_WAITERS;
   }
 
   open(waiter: Waiter): Ticket {
     this.#lastTicket += 1;
     this.#waiters.set(this.#lastTicket, waiter);
     return this.#lastTicket;
+  }
+
+  /** One more waits behind a ticket that is open, whose waiter counts it. */
+  join(): void {
+    this.#others += 1;
   }
 
   /** True until the ticket is answered. */
@@ -44,6 +53,7 @@ export class Ledger {
   take(ticket: Ticket): Waiter | undefined {
     const waiter = this.#waiters.get(ticket);
     this.#waiters.delete(ticket);
+    this.#others -= waiter?.others ?? 0;
     return waiter;
   }
 
@@ -59,6 +69,7 @@ export class Ledger {
   failAll(error: Error): void {
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
+    this.#others = 0;
     const thrown: unknown[] = [];
     for (const waiter of waiters) {
       try {

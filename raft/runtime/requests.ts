@@ -25,9 +25,10 @@ import { LogType } from '../log.ts';
 import { abortedBy, giveUpOn, limitsOf, type Timeout } from '../timeout.ts';
 import { EntryWaiter } from './effects.ts';
 import type { Waiter } from './ledger.ts';
-import { LinearReader } from './linear-reader.ts';
+import { readAt, readTimedOut } from './linear-reader.ts';
 import { type ChangeRequest, EntryProposal } from './main-lane.ts';
 import type { NodeRunner } from './node-runner.ts';
+import { SharedQuestion } from './shared-question.ts';
 
 /**
  * The way of a caller's request into the main lane: what is refused at the door gets its answer
@@ -35,9 +36,21 @@ import type { NodeRunner } from './node-runner.ts';
  */
 export class Requests {
   readonly #runner: NodeRunner;
+  readonly #verifications: SharedQuestion<void>;
+  readonly #reads: SharedQuestion<number>;
 
   constructor(runner: NodeRunner) {
     this.#runner = runner;
+    this.#verifications = new SharedQuestion<void>(
+      runner,
+      (ticket) => ({ kind: 'verify', ticket }),
+      () => undefined,
+    );
+    this.#reads = new SharedQuestion(
+      runner,
+      (ticket) => ({ kind: 'readIndex', ticket }),
+      (index) => readAt(runner.fsm, Number(index)),
+    );
   }
 
   /** Asks for a place in the log. The bytes are kept, not copied. */
@@ -136,9 +149,13 @@ export class Requests {
   readIndex(timeout: Timeout): Future<number> {
     const { timeoutMs, signal } = limitsOf(timeout);
     const future = new SettableFuture<number>();
-    const reader = new LinearReader(this.#runner, future, timeoutMs);
-    giveUpOn(signal, future, (error) => reader.fail(error));
-    if (!future.isSettled) this.#post(reader, (ticket) => ({ kind: 'readIndex', ticket }));
+    if (timeoutMs > 0) {
+      const late = (): void => void future.fail(readTimedOut(timeoutMs));
+      const limit = this.#runner.clock.setTimer(timeoutMs, late);
+      future.whenSettled(() => limit.cancel());
+    }
+    giveUpOn(signal, future, (error) => future.fail(error));
+    if (!future.isSettled) this.#reads.ask(future);
     return future;
   }
 
@@ -170,7 +187,9 @@ export class Requests {
   /** Asks a quorum whether this node still leads. */
   verifyLeader(): Future {
     this.#count('raft.verify_leader');
-    return this.ask((ticket) => ({ kind: 'verify', ticket }));
+    const future = new SettableFuture<void>();
+    this.#verifications.ask(future);
+    return future;
   }
 
   /** Posts a request whose answer is only that it was done. */

@@ -89,8 +89,8 @@ export const brokenAnswers: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/runtime/linear-reader.ts',
-        find: 'const pending = this.#fsm.untilFinished(index);',
-        replace: 'const pending = index < 0 ? this.#fsm.untilFinished(index) : undefined;',
+        find: 'const pending = fsm.untilFinished(index);',
+        replace: 'const pending = index < 0 ? fsm.untilFinished(index) : undefined;',
       },
     ],
     run: { profile: { applyMs: 0.5, workEveryMs: 5 } },
