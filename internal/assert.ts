@@ -7,9 +7,12 @@ export class AssertionError extends Error {
   readonly code = 'ERR_ASSERTION';
 }
 
-/** Throws when `condition` does not hold. `message` says what was expected and what is. */
-export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new AssertionError(message);
+/**
+ * Throws when `condition` does not hold. `message` says what was expected and what is; it is a
+ * function where the check is made so often that making the text would be felt.
+ */
+export function assert(condition: boolean, message: string | (() => string)): asserts condition {
+  if (!condition) throw new AssertionError(typeof message === 'string' ? message : message());
 }
 
 /** Marks a branch that the types say cannot be reached. */

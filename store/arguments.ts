@@ -5,11 +5,14 @@ function refuse(message: string): never {
   throw new RaftError('ERR_INVALID_ARGUMENT', message);
 }
 
+function isInteger(value: number, least: number): boolean {
+  return Number.isSafeInteger(value) && value >= least;
+}
+
 /** Throws unless `value` is a whole number from `least` to 2^53-1; `what` names it in the text. */
 export function checkInteger(what: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    refuse(`${what} must be an integer from ${least} to 2^53-1, got ${String(value)}`);
-  }
+  if (isInteger(value, least)) return;
+  refuse(`${what} must be an integer from ${least} to 2^53-1, got ${String(value)}`);
 }
 
 /**
@@ -21,7 +24,7 @@ export function checkInteger(what: string, value: number, least: number): void {
 export function checkLogs(logs: readonly Log[], from = 1): void {
   for (const log of logs) {
     checkInteger('log index', log.index, 1);
-    checkInteger(`term of log ${log.index}`, log.term, 0);
+    if (!isInteger(log.term, 0)) checkInteger(`term of log ${log.index}`, log.term, 0);
     if (log.index < from) {
       refuse(`logs that replace the tail from ${from} must not lie below it, got ${log.index}`);
     }

@@ -170,30 +170,30 @@ export function checkInvariants(node: NodeState): void {
   // A user restore is applied before a quorum has it; commands never are.
   assert(
     node.lastApplied <= Math.max(node.commitIndex, node.snapshotIndex),
-    `applied ${node.lastApplied} must not pass the commit index ${node.commitIndex}`,
+    () => `applied ${node.lastApplied} must not pass the commit index ${node.commitIndex}`,
   );
   assert(
     node.commitIndex <= lastIndexOf(node),
-    `commit index ${node.commitIndex} must not pass the last index ${lastIndexOf(node)}`,
+    () => `commit index ${node.commitIndex} must not pass the last index ${lastIndexOf(node)}`,
   );
   assert(
     node.snapshotIndex <= node.lastApplied,
-    `snapshot ${node.snapshotIndex} must not pass what is applied, ${node.lastApplied}`,
+    () => `snapshot ${node.snapshotIndex} must not pass what is applied, ${node.lastApplied}`,
   );
   assert(
     c.committedIndex <= c.latestIndex,
-    `committed configuration ${c.committedIndex} must not pass the latest ${c.latestIndex}`,
+    () => `committed configuration ${c.committedIndex} must not pass the latest ${c.latestIndex}`,
   );
   assert(
     (node.role === RaftState.Leader) === (node.leadership !== null),
-    `a node leads when and only when it has a leadership, state is ${node.role}`,
+    () => `a node leads when and only when it has a leadership, state is ${node.role}`,
   );
   assert(
     (node.role === RaftState.Candidate) === (node.candidacy !== null),
-    `a node stands when and only when it has a candidacy, state is ${node.role}`,
+    () => `a node stands when and only when it has a candidacy, state is ${node.role}`,
   );
   assert(
     node.vote === null || node.vote.term <= node.currentTerm,
-    `the vote's term ${node.vote?.term} must not pass the current term ${node.currentTerm}`,
+    () => `the vote's term ${node.vote?.term} must not pass the current term ${node.currentTerm}`,
   );
 }

@@ -81,11 +81,11 @@ export class TermIndex {
   append(first: number, last: number, term: number): void {
     assert(
       first > this.lastIndex && last >= first,
-      `entries ${first}..${last} must follow the last index ${this.lastIndex}`,
+      () => `entries ${first}..${last} must follow the last index ${this.lastIndex}`,
     );
     assert(
       term >= this.lastTerm,
-      `terms in a log never fall: ${term} after ${this.lastTerm} at index ${first}`,
+      () => `terms in a log never fall: ${term} after ${this.lastTerm} at index ${first}`,
     );
     this.#extend(first, last, term);
   }

@@ -108,7 +108,7 @@ export class FsmLoop {
    * Hands over everything up to `upTo`. Answers with a promise when the caller must wait for room.
    */
   handOver(upTo: number): Promise<void> | undefined {
-    assert(upTo > this.#handedTo, `handed over up to ${this.#handedTo} already, got ${upTo}`);
+    assert(upTo > this.#handedTo, () => `handed over up to ${this.#handedTo} already, got ${upTo}`);
     this.#handedTo = upTo;
     this.#start();
     if (this.#stopped !== null || this.pendingBatches <= MAX_WAITING_BATCHES) return undefined;
@@ -233,7 +233,7 @@ export class FsmLoop {
     const expected = this.#finished + 1;
     assert(
       logs[0]?.index === expected,
-      `the FSM needs entry ${expected} next, got ${logs[0]?.index}`,
+      () => `the FSM needs entry ${expected} next, got ${logs[0]?.index}`,
     );
     for (const log of logs) checkType(log);
     const { fsm } = this.#o;
@@ -332,7 +332,7 @@ export class FsmLoop {
   }
 
   #advance(log: Log, response: unknown, marksSnapshot: boolean): void {
-    assert(log.index === this.#finished + 1, `entry ${log.index} after ${this.#finished}`);
+    assert(log.index === this.#finished + 1, () => `entry ${log.index} after ${this.#finished}`);
     this.#finished = log.index;
     if (marksSnapshot) {
       this.#lastIndex = log.index;

@@ -57,7 +57,7 @@ export class PeerLanes {
         node.vote === vote &&
         node.terms.lastIndex === lastIndex &&
         !out.list.some(isDurable),
-      `only the main lane may change term, vote and log, ${input.kind} did`,
+      () => `only the main lane may change term, vote and log, ${input.kind} did`,
     );
     this.#performer().performNow(out);
   }

@@ -111,7 +111,8 @@ export class InFlightEntries {
     if (this.#futures.length === 0) this.#firstIndex = index;
     assert(
       index > this.#lastIndex,
-      `futures are kept in the order of entries: expected ${this.#lastIndex + 1}, got ${index}`,
+      () =>
+        `futures are kept in the order of entries: expected ${this.#lastIndex + 1}, got ${index}`,
     );
     // Between two leaderships of this node others may have led, and written what is missing here.
     while (this.#lastIndex + 1 < index) this.#add(null, 0);
@@ -127,7 +128,7 @@ export class InFlightEntries {
 
   /** Gives the newest entry, which was added without a future, its future. */
   bind(index: number, future: EntryFuture): void {
-    assert(index === this.#lastIndex, `only the newest entry can be bound, got ${index}`);
+    assert(index === this.#lastIndex, () => `only the newest entry can be bound, got ${index}`);
     this.#futures.pop();
     future.setIndex(index);
     this.#futures.push(future);
