@@ -1,3 +1,4 @@
+import { sliceOf } from '../internal/slab.ts';
 import {
   checkBytes,
   checkedMeta,
@@ -73,7 +74,7 @@ export class Raft extends RaftView implements RaftNode {
   apply(command: Uint8Array, timeout: Timeout = 0): ApplyFuture {
     checkBytes('command', command);
     const { LogCommand: type } = LogType;
-    return this.#requests.propose({ type, data: command.slice(), extensions: null }, timeout);
+    return this.#requests.propose({ type, data: sliceOf(command), extensions: null }, timeout);
   }
 
   /** Like {@link Raft.apply}, with extensions beside the command. Go: `Raft.ApplyLog`. */
@@ -85,8 +86,8 @@ export class Raft extends RaftView implements RaftNode {
     return this.#requests.propose(
       {
         type: LogType.LogCommand,
-        data: data?.slice() ?? null,
-        extensions: extensions?.slice() ?? null,
+        data: data && sliceOf(data),
+        extensions: extensions && sliceOf(extensions),
       },
       timeout,
     );

@@ -1,7 +1,7 @@
+import { sliceOf } from '../slab.ts';
 import { type Timestamp, ZERO_TIME } from '../timestamp.ts';
 import { hexByte, MsgpackError } from './error.ts';
 import { Scanner } from './scan.ts';
-import { sliceOf } from './slab.ts';
 import { decodeTime } from './timestamp.ts';
 
 const NIL = 0xc0;

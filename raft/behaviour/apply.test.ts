@@ -49,6 +49,21 @@ describe('a command that was let in', () => {
   });
 });
 
+describe('the bytes of a command', () => {
+  it('are taken at the call, also those of a Buffer', async () => {
+    const { nodes, time, leader, raft } = await led(1);
+    for (const size of [1, 100, 2000]) {
+      const buffer = Buffer.alloc(size, 'a');
+      const futures = [raft.apply(buffer), raft.applyLog({ data: buffer, extensions: buffer })];
+      buffer.fill('z');
+      for (const future of futures) expect(await time.error(future)).toBeNull();
+      const expected = 'a'.repeat(size);
+      expect(leader.applied.slice(-2)).toEqual([expected, expected]);
+    }
+    await nodes.close();
+  });
+});
+
 describe('the applied index', () => {
   it('says what was handed to the FSM, not what it has finished (S66)', async () => {
     const fsm = new ListFSM();

@@ -59,16 +59,20 @@ export class Requests {
     const { timeoutMs, signal } = limitsOf(timeout);
     const future = new EntryFuture();
     if (!this.#isRefused(future, signal)) {
-      const { main } = this.#runner;
       const deadlineMs = this.#deadline(timeoutMs);
       const proposal = new EntryProposal(type, data, extensions, future, deadlineMs);
-      main.propose(proposal);
-      giveUpOn(signal, future, (error) => {
-        future.abandon(error);
-        if (!future.isTaken) main.withdraw(proposal);
-      });
+      this.#runner.main.propose(proposal);
+      if (signal !== undefined) this.#withdrawOn(signal, proposal);
     }
     return future;
+  }
+
+  #withdrawOn(signal: AbortSignal, proposal: EntryProposal): void {
+    const { future } = proposal;
+    giveUpOn(signal, future, (error) => {
+      future.abandon(error);
+      if (!future.isTaken) this.#runner.main.withdraw(proposal);
+    });
   }
 
   /** Asks for a change of the configuration, which `minimumVersion` of the protocol knows. */

@@ -5,6 +5,9 @@ const LARGEST_INLINE_BYTES = 64;
 /** Copies above this size get memory of their own. */
 const LARGEST_SHARED_BYTES = 1024;
 
+/** A Node `Buffer` has a `slice` of its own, which copies nothing. */
+const copyingSlice = Uint8Array.prototype.slice;
+
 let slab = new Uint8Array(SLAB_BYTES);
 let used = 0;
 
@@ -12,15 +15,17 @@ let used = 0;
  * A copy of `bytes` from `start` to `end`. Copies of medium size are cut from common memory, never
  * overlapping: a buffer for each costs four times as much, and most of it goes to the collector.
  */
-export function sliceOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+export function sliceOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
   const size = end - start;
-  if (size <= LARGEST_INLINE_BYTES || size > LARGEST_SHARED_BYTES) return bytes.slice(start, end);
+  if (size <= LARGEST_INLINE_BYTES || size > LARGEST_SHARED_BYTES) {
+    return copyingSlice.call(bytes, start, end);
+  }
   if (used + size > SLAB_BYTES) {
     slab = new Uint8Array(SLAB_BYTES);
     used = 0;
   }
   const copy = slab.subarray(used, used + size);
-  copy.set(bytes.subarray(start, end));
+  copy.set(size === bytes.length ? bytes : bytes.subarray(start, end));
   used += size;
   return copy;
 }
