@@ -9,12 +9,21 @@ function mapKey(key: Uint8Array): string {
   return key.join();
 }
 
+const PAGE_ENTRIES = 256;
+
+/** Neighbouring entries; a place is empty where there is none. */
+interface Page {
+  readonly logs: (Log | undefined)[];
+  count: number;
+}
+
 /**
  * A log and stable store in memory, for tests and simulations: everything is gone with the process.
  * Every call answers at once. Entries are kept as they are given, not copied. Go: `InmemStore`.
  */
 export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, AtomicStableStore {
-  readonly #logs = new Map<number, Log>();
+  /** By index / {@link PAGE_ENTRIES}: a map of all entries costs much more, a list allows no gap. */
+  readonly #pages = new Map<number, Page>();
   readonly #values = new Map<string, Uint8Array>();
   readonly #numbers = new Map<string, number>();
   #first = 0;
@@ -32,14 +41,14 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
 
   /** The entry at `index`; throws `ErrLogNotFound` when there is none. Go: `GetLog`. */
   getLog(index: number): Log {
-    const log = this.#logs.get(index);
+    const log = this.#find(index);
     if (log === undefined) throw ErrLogNotFound;
     return log;
   }
 
   /** Entries from `first` to `last`; see {@link RangeReadingLogStore.getLogRange}. */
   getLogRange(first: number, last: number, maxBytes: number): Log[] {
-    const logs = collectRange(first, last, maxBytes, (index) => this.#logs.get(index));
+    const logs = collectRange(first, last, maxBytes, (index) => this.#find(index));
     if (logs === undefined) throw ErrLogNotFound;
     return logs;
   }
@@ -105,35 +114,55 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
     }
   }
 
+  #find(index: number): Log | undefined {
+    return this.#pages.get(Math.floor(index / PAGE_ENTRIES))?.logs[index % PAGE_ENTRIES];
+  }
+
   #insert(logs: readonly Log[]): void {
     for (const log of logs) {
-      this.#logs.set(log.index, log);
+      const page = this.#pageOf(log.index);
+      const at = log.index % PAGE_ENTRIES;
+      if (page.logs[at] === undefined) page.count += 1;
+      page.logs[at] = log;
       if (this.#first === 0 || log.index < this.#first) this.#first = log.index;
       if (log.index > this.#last) this.#last = log.index;
     }
   }
 
-  #delete(min: number, max: number): void {
-    const low = Math.max(min, this.#first);
-    const high = Math.min(max, this.#last);
-    // A hole may be far wider than the log is long.
-    if (high - low < this.#logs.size) {
-      for (let index = low; index <= high; index += 1) this.#logs.delete(index);
-    } else {
-      for (const index of this.#logs.keys()) {
-        if (index >= low && index <= high) this.#logs.delete(index);
-      }
+  #pageOf(index: number): Page {
+    const number = Math.floor(index / PAGE_ENTRIES);
+    let page = this.#pages.get(number);
+    if (page === undefined) {
+      page = { logs: new Array<Log | undefined>(PAGE_ENTRIES).fill(undefined), count: 0 };
+      this.#pages.set(number, page);
     }
-    if (low === this.#first) this.#first = this.#nearest(high + 1, Math.min);
-    if (high === this.#last) this.#last = this.#nearest(low - 1, Math.max);
+    return page;
   }
 
-  /** `index` when it is stored; beyond a hole, the `best` of what is left; 0 for an empty log. */
-  #nearest(index: number, best: (a: number, b: number) => number): number {
-    if (this.#logs.has(index)) return index;
-    let found = 0;
-    for (const key of this.#logs.keys()) found = found === 0 ? key : best(found, key);
-    return found;
+  #delete(min: number, max: number): void {
+    for (const [number, page] of this.#pages) {
+      const start = number * PAGE_ENTRIES;
+      const end = Math.min(max - start, PAGE_ENTRIES - 1);
+      for (let at = Math.max(min - start, 0); at <= end; at += 1) {
+        if (page.logs[at] === undefined) continue;
+        page.logs[at] = undefined;
+        page.count -= 1;
+      }
+      if (page.count === 0) this.#pages.delete(number);
+    }
+    this.#findEnds();
+  }
+
+  /** A hole may lie where the log ended, so what is left says where it ends now. */
+  #findEnds(): void {
+    let oldest = Number.POSITIVE_INFINITY;
+    let newest = 0;
+    for (const number of this.#pages.keys()) {
+      oldest = Math.min(oldest, number);
+      newest = Math.max(newest, number);
+    }
+    this.#first = this.#pages.get(oldest)?.logs.find((log) => log !== undefined)?.index ?? 0;
+    this.#last = this.#pages.get(newest)?.logs.findLast((log) => log !== undefined)?.index ?? 0;
   }
 }
 

@@ -176,12 +176,12 @@ export class Performer {
   #foldAppends(list: readonly Effect[], at: number): readonly Log[] {
     const first = list[at];
     if (first === undefined || first.kind !== 'append' || this.#folded.has(first)) return [];
-    let batch: readonly Log[] = first.entries;
+    const batch = [...first.entries];
     for (let next = at + 1; next < list.length; next += 1) {
       const effect = list[next];
       if (effect === undefined) break;
       if (effect.kind === 'append') {
-        batch = [...batch, ...effect.entries];
+        for (const entry of effect.entries) batch.push(entry);
         this.#folded.add(effect);
       } else if (isDurable(effect) && effect.kind !== 'awaitDurable') break;
     }
