@@ -1,4 +1,4 @@
-import { SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH, Timestamp } from '../timestamp.ts';
+import { SECONDS_FROM_YEAR_ONE_TO_UNIX_EPOCH, Timestamp, ZERO_TIME } from '../timestamp.ts';
 import { MsgpackError } from './error.ts';
 
 /** How far a `Date` reaches from the epoch, in seconds; Go's times reach further. */
@@ -22,6 +22,10 @@ function checked(seconds: number, nanoseconds: number, zone: number | null): Tim
 const scratch = new Uint8Array(16);
 const scratchView = new DataView(scratch.buffer);
 const scratchOf = new Map([4, 8, 12, 15, 16].map((size) => [size, scratch.subarray(0, size)]));
+
+/** The time whose binary form lies in the scratch: a leader gives many entries the same one. */
+let encodedLast: Timestamp | null = null;
+let encodedSize: 15 | 16 = 15;
 
 function written(size: 4 | 8 | 12 | 15 | 16): Uint8Array {
   return scratchOf.get(size) ?? scratch;
@@ -57,6 +61,7 @@ function splitZone(offsetSeconds: number): { minutes: number; seconds: number } 
  * raft writes unless it is told otherwise. The result is valid until the next call.
  */
 export function encodeBinaryTime(time: Timestamp): Uint8Array {
+  if (time === encodedLast) return written(encodedSize);
   const offset = time.zoneOffsetSeconds;
   const zone = offset === null ? UTC_ZONE : splitZone(offset);
   const size = zone.seconds === 0 ? 15 : 16;
@@ -65,6 +70,8 @@ export function encodeBinaryTime(time: Timestamp): Uint8Array {
   scratchView.setUint32(9, time.nanoseconds);
   scratchView.setInt16(13, zone.minutes);
   scratchView.setInt8(15, zone.seconds);
+  encodedLast = time;
+  encodedSize = size;
   return written(size);
 }
 
@@ -74,6 +81,7 @@ export function encodeBinaryTime(time: Timestamp): Uint8Array {
  */
 export function encodeCompactTime(time: Timestamp): Uint8Array | null {
   if (time.isZero) return null;
+  encodedLast = null;
   const seconds = time.unixSeconds;
   const nanoseconds = time.nanoseconds;
   if (seconds < 0 || seconds >= 2 ** 34) {
@@ -108,8 +116,28 @@ function decodeBinaryTime(bytes: Uint8Array, at: number, size: 15 | 16): Timesta
   );
 }
 
+/** The bytes that were read last and their time: neighbouring entries mostly have the same. */
+const decodedBytes = new Uint8Array(16);
+let decodedSize = 0;
+let decodedLast = ZERO_TIME;
+
+function isDecodedLast(bytes: Uint8Array, at: number, size: number): boolean {
+  if (size !== decodedSize) return false;
+  for (let i = 0; i < size; i += 1) if (bytes[at + i] !== decodedBytes[i]) return false;
+  return true;
+}
+
 /** The moment that the `size` bytes at `at` stand for, in either form. */
 export function decodeTime(bytes: Uint8Array, at: number, size: number): Timestamp {
+  if (isDecodedLast(bytes, at, size)) return decodedLast;
+  const time = decodeAnew(bytes, at, size);
+  decodedBytes.set(bytes.subarray(at, at + size));
+  decodedSize = size;
+  decodedLast = time;
+  return time;
+}
+
+function decodeAnew(bytes: Uint8Array, at: number, size: number): Timestamp {
   switch (size) {
     case 4:
       return checked(readUint32(bytes, at), 0, null);
