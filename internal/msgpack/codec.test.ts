@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Timestamp, ZERO_TIME } from '../timestamp.ts';
 import { Decoder } from './decode.ts';
 import { Encoder } from './encode.ts';
@@ -174,6 +174,26 @@ describe('Decoder', () => {
     ['07', /expected bytes or a string/],
   ])('refuses the time %s', (text, message) => {
     expect(() => decoder(text).time()).toThrow(message);
+  });
+
+  it('refuses a time of no bytes, also as the first that is read', async () => {
+    vi.resetModules();
+    const { decodeTime } = await import('./timestamp.ts');
+    expect(() => decodeTime(new Uint8Array(0), 0, 0)).toThrow('8, 12, 15 or 16 bytes, got 0');
+  });
+
+  it('reads two times that differ in one byte as two', () => {
+    const time = new Timestamp(1_700_000_000, 1, null);
+    for (const next of [
+      new Timestamp(1_700_000_000, 2, null),
+      new Timestamp(1_700_000_001, 1, null),
+    ]) {
+      for (const written of [time, next, time, time]) {
+        const to = new Encoder(1);
+        to.time(written);
+        expect(Decoder.ofWhole(to.finish()).time()).toEqual(written);
+      }
+    }
   });
 
   it('writes the older form of a time as Go does (test 144)', () => {

@@ -118,7 +118,7 @@ function decodeBinaryTime(bytes: Uint8Array, at: number, size: 15 | 16): Timesta
 
 /** The bytes that were read last and their time: neighbouring entries mostly have the same. */
 const decodedBytes = new Uint8Array(16);
-let decodedSize = 0;
+let decodedSize: number | null = null;
 let decodedLast = ZERO_TIME;
 
 function isDecodedLast(bytes: Uint8Array, at: number, size: number): boolean {
