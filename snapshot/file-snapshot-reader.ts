@@ -1,3 +1,4 @@
+import { bytesEqual } from '../internal/bytes.ts';
 import { Crc64 } from '../internal/crc64.ts';
 import { RaftError } from '../raft/errors.ts';
 import type { ReadableFile } from './file-system.ts';
@@ -37,15 +38,31 @@ export async function readSmallFile(file: ReadableFile, limitBytes: number): Pro
   return bytes.subarray(0, filled);
 }
 
-async function* chunksOf(file: ReadableFile): AsyncGenerator<Uint8Array, undefined> {
+/**
+ * The last chunk stays back until all of them are known to be what was verified: the disk may turn
+ * a bit between the two passes, and whoever writes down what it is sent would not notice.
+ */
+async function* chunksOf(
+  file: ReadableFile,
+  crc: Uint8Array,
+): AsyncGenerator<Uint8Array, undefined> {
+  const checksum = new Crc64();
+  let held: Uint8Array | null = null;
   try {
     for (let position = 0; ; ) {
       const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
       const read = await file.read(chunk, position);
-      if (read === 0) return;
+      if (read === 0) break;
+      if (held !== null) yield held;
+      held = chunk.subarray(0, read);
+      checksum.update(held);
       position += read;
-      yield chunk.subarray(0, read);
     }
+    if (!bytesEqual(checksum.digest(), crc)) {
+      const text = 'state.bin is not what it was when it was opened';
+      throw new RaftError('ERR_SNAPSHOT_CORRUPT', text);
+    }
+    if (held !== null) yield held;
   } finally {
     await file.close();
   }
@@ -62,10 +79,11 @@ export class FileSnapshotReader implements AsyncIterable<Uint8Array> {
   readonly #chunks: AsyncGenerator<Uint8Array, undefined>;
   #taken = false;
 
-  constructor(file: ReadableFile, stateFile: StateFile | null = null) {
+  /** @param crc of the whole file, as it was when it was verified */
+  constructor(file: ReadableFile, crc: Uint8Array, stateFile: StateFile | null = null) {
     this.stateFile = stateFile;
     this.#file = file;
-    this.#chunks = chunksOf(file);
+    this.#chunks = chunksOf(file, crc);
   }
 
   /** Throws a `RaftError` (`ERR_SNAPSHOT_READ_TWICE`) the second time. */

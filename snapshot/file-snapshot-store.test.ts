@@ -266,6 +266,21 @@ describe('a snapshot directory that was damaged', () => {
     },
   );
 
+  it('is not read to its end when it changes after it was opened', async () => {
+    const store = await openStore();
+    const id = await take(store, 10, 3, 'x'.repeat(600_000));
+    const { reader } = await store.open(id);
+    const bytes = new Uint8Array(await readFile(pathOf(id, 'state.bin')));
+    bytes[599_999] = 0;
+    await writeFile(pathOf(id, 'state.bin'), bytes);
+    let lengthBytes = 0;
+    const pass = async () => {
+      for await (const chunk of reader) lengthBytes += chunk.length;
+    };
+    await expect(pass()).rejects.toMatchObject({ code: 'ERR_SNAPSHOT_CORRUPT' });
+    expect(lengthBytes).toBe(2 * 256 * 1024);
+  });
+
   it('leaves out what it cannot read and what is too new, and says so (S175)', async () => {
     const { lines, logger } = keepingLogger();
     const store = await openStore(9, logger);

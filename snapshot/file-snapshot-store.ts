@@ -149,7 +149,8 @@ export class FileSnapshotStore implements SnapshotStore {
   /**
    * Opens a snapshot after reading all of it once to compare length and checksum. The reader holds
    * a file until it is iterated to the end or its iterator's `return()` is called, and goes on
-   * working when the snapshot is reaped meanwhile.
+   * working when the snapshot is reaped meanwhile. It compares the checksum again, and fails before
+   * its last chunk when the file has changed (`ERR_SNAPSHOT_CORRUPT`).
    *
    * Rejects with a `RaftError`: malformed metadata (`ERR_MALFORMED_SNAPSHOT_META`), a version that
    * is not understood (`ERR_UNSUPPORTED_SNAPSHOT`), an `id` that names no snapshot
@@ -170,7 +171,7 @@ export class FileSnapshotStore implements SnapshotStore {
     try {
       const crc = await this.#verify(file, path, stored);
       const stateFile = this.#workers && { path, sizeBytes: stored.meta.size, crc };
-      return { meta: stored.meta, reader: new FileSnapshotReader(file, stateFile) };
+      return { meta: stored.meta, reader: new FileSnapshotReader(file, crc, stateFile) };
     } catch (thrown) {
       await file.close().catch(() => {});
       throw thrown;
