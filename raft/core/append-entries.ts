@@ -36,12 +36,13 @@ export function onAppendEntries(
     const fields = { rpcHeader: header, term: node.currentTerm, lastLog, success, noRetryBackoff };
     out.push({ kind: 'reply', ticket, reply: new AppendEntriesResponse(fields) });
   };
-  if (request.term < node.currentTerm) return answer(false, false);
+  if (request.term < node.currentTerm) return answer(false, false); // Fault: an old leader
   const malformed = faultOf(node, request);
   if (malformed !== null) return out.push({ kind: 'replyError', ticket, error: malformed });
 
   followSender(node, request, now, out);
   if (contradictsSnapshot(node, request)) {
+    // Fault: a restore that no quorum took
     out.push({ kind: 'fatal', error: snapshotContradicted(node, request.term) });
     return;
   }
@@ -130,6 +131,7 @@ function previousMatches(node: NodeState, request: AppendEntriesRequest): boolea
   const last = lastEntryOf(node);
   const ours = index === last.index ? last.term : termOf(node, index);
   if (ours === undefined) {
+    // Fault: entries are missing here
     node.log.warn(
       { 'previous-index': index, 'last-index': last.index, error: 'log not found' },
       'failed to get previous log',
@@ -137,6 +139,7 @@ function previousMatches(node: NodeState, request: AppendEntriesRequest): boolea
     return false;
   }
   if (ours !== remote) {
+    // Fault: the logs part before the new entries
     node.log.warn({ ours, remote }, 'previous log term mis-match');
     return false;
   }
@@ -151,7 +154,7 @@ function receiveEntries(node: NodeState, request: AppendEntriesRequest, out: Eff
     if (entry === undefined) continue;
     const ours = termOf(node, entry.index);
     const covered = ours === undefined && entry.index <= node.snapshotIndex;
-    if (ours === entry.term || covered) continue;
+    if (ours === entry.term || covered) continue; // Fault: it is here already
     const fresh = entries.slice(at);
     if (ours === undefined && entry.index > node.terms.lastIndex) {
       out.push({ kind: 'append', entries: fresh });
@@ -160,6 +163,7 @@ function receiveEntries(node: NodeState, request: AppendEntriesRequest, out: Eff
         out.push({ kind: 'fatal', error: conflictBelowCommit(node, entry, ours) });
         return 'fatal';
       }
+      // Fault: the logs part among the new entries
       const { lastIndex } = node.terms;
       node.log.warn({ from: entry.index, to: lastIndex }, 'clearing log suffix');
       node.terms.truncateFrom(entry.index);

@@ -191,6 +191,7 @@ function onCommitAdvanced(node: NodeState, leadership: Leadership, now: Now, out
   tellLeaving(node, leadership, out);
   if (!leaderWasRemoved(node, before)) return;
   if (node.config.shutdownOnRemove) {
+    // Fault: the leader is removed
     node.log.info({}, 'removed ourself, shutting down');
     out.push({ kind: 'shutdownSelf' });
   } else {
@@ -207,6 +208,7 @@ function onNewerTerm(
   out: Effects,
 ): void {
   if (node.leadership !== leadership || term <= node.currentTerm) return;
+  // Fault: another leads by now
   node.log.warn({}, 'new leader elected, stepping down');
   followNewerTerm(node, term, now, out);
 }
@@ -229,7 +231,7 @@ function refuseAfterShutdown(input: MainInput, out: Effects): void {
  */
 export function stepPeer(node: NodeState, input: PeerInput, out: Effects): void {
   const { leadership } = input;
-  if (node.leadership !== leadership) return;
+  if (node.leadership !== leadership) return; // Fault: an answer to an earlier leadership
   switch (input.kind) {
     case 'appended':
       if (leadership.commitment.match(node.self.id, input.index)) {

@@ -133,8 +133,9 @@ export function onVoteReply(
   now: Now,
   out: Effects,
 ): void {
-  if (node.candidacy !== candidacy || candidacy.phase !== 'asking-votes') return;
+  if (node.candidacy !== candidacy || candidacy.phase !== 'asking-votes') return; // Fault: too late
   if (outcome.reply === undefined) {
+    // Fault: a vote that cannot be had
     node.log.error(
       { target: from, error: outcome.error, term: node.currentTerm },
       'failed to make requestVote RPC',
@@ -144,6 +145,7 @@ export function onVoteReply(
   }
   const { reply } = outcome;
   if (reply.term > node.currentTerm) {
+    // Fault: another term began meanwhile
     node.log.debug({ term: reply.term }, 'newer term discovered, fallback to follower');
     followNewerTerm(node, reply.term, now, out);
     return;
@@ -174,6 +176,7 @@ function countVote(
 /** The campaign took too long: it starts again, with a fresh round of pre-votes. */
 export function onElectionTimeout(node: NodeState, now: Now, out: Effects): void {
   if (node.role !== RaftState.Candidate) return;
+  // Fault: nobody was elected in time
   node.log.warn({}, 'Election timeout reached, restarting election');
   node.candidateFromTransfer = false;
   node.candidacy = newCandidacy(node);

@@ -28,6 +28,7 @@ function reasonNotToStand(node: NodeState): string | null {
   if (hasVote(latest, node.self.id)) return null;
   if (latestIndex !== committedIndex && hasVote(committed, node.self.id)) return null;
   if (latestIndex === committedIndex) {
+    // Fault: who was removed hears nobody
     return 'not part of stable configuration, aborting election';
   }
   return NO_VOTE_IN_UNSTABLE;
@@ -52,6 +53,7 @@ export function onHeartbeatTimeout(node: NodeState, now: Now, out: Effects): voi
     node.warnedNoElection = true;
     return;
   }
+  // Fault: no leader is heard
   node.log.warn(
     { 'last-leader-addr': leaderAddress, 'last-leader-id': leaderID },
     'heartbeat timeout reached, starting election',

@@ -45,16 +45,19 @@ export function onHeartbeatReply(
   if (peer.leaving) return;
   const { reply } = outcome;
   if (reply === undefined) {
+    // Fault: a heartbeat that is not answered
     beatFailed(node, leadership, peer, outcome.error, out);
     return;
   }
   noteContact(peer, sent.sentAtMs);
   if (peer.beatFailures > 0) {
+    // Fault: a follower is back
     peer.beatFailures = 0;
     const data = { kind: 'ResumedHeartbeatObservation', peerID: peer.server.id } as const;
     out.push({ kind: 'observe', data });
   }
   if (reply.term > leadership.term) {
+    // Fault: a heartbeat tells of a newer term
     reportNewerTerm(node, leadership, peer, reply.term, out);
     return;
   }

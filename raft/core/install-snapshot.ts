@@ -69,6 +69,7 @@ export function onInstallSnapshot(
   const malformed = faultOf(request);
   if (malformed !== null) return out.push({ kind: 'replyError', ticket, error: malformed });
   if (request.term < node.currentTerm) {
+    // Fault: a snapshot of an old leader
     node.log.info(
       { 'request-term': request.term, 'current-term': node.currentTerm },
       'ignoring installSnapshot request with older term than current term',
@@ -84,7 +85,7 @@ export function onInstallSnapshot(
   setLeader(node, node.self.decodePeer(encoded ?? new Uint8Array()), utf8ToString(id), out);
 
   if (request.lastLogIndex <= node.lastApplied && !replacesOurs(node, request)) {
-    // Everything in it is here already; going back to it would undo what was applied since.
+    // Fault: everything in it is here already; going back to it would undo what was applied since.
     out.push({ kind: 'drainSnapshot', ticket });
     node.lastContactMs = now.ms;
     return answer(node, ticket, true, out);
@@ -141,6 +142,7 @@ export function onSnapshotReceived(
   if (installation === null) return;
   if (outcome.reply === undefined) {
     node.installation = null;
+    // Fault: a snapshot breaks off
     out.push({ kind: 'replyError', ticket: installation.ticket, error: outcome.error });
     return;
   }
@@ -178,6 +180,7 @@ export function onSnapshotRestored(node: NodeState, now: Now, out: Effects): voi
   if (keepsSuffix) {
     compactBehind(node, index, out);
   } else {
+    // Fault: the log is no part of the snapshot
     node.terms.truncateFrom(0);
     node.commitIndex = index;
     node.log.info({}, 'removing all old logs from log store');

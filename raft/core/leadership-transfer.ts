@@ -105,6 +105,7 @@ export function onTimeoutNowReply(
     out.setTimer('transfer', node.config.electionTimeoutMs);
     return;
   }
+  // Fault: the target cannot be told
   endTransfer(
     leadership,
     failure(
@@ -118,6 +119,7 @@ export function onTimeoutNowReply(
 /** The handing-over took longer than it may: this node goes on leading. */
 export function onTransferTimeout(node: NodeState, out: Effects): void {
   if (node.leadership?.transfer == null) return;
+  // Fault: the target is not elected
   node.log.debug({}, 'leadership transfer timeout');
   endTransfer(
     node.leadership,

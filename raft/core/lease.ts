@@ -34,12 +34,14 @@ export function onLeaseTimeout(node: NodeState, now: Now, out: Effects): void {
       contacted += 1;
       longestSilenceMs = Math.max(longestSilenceMs, silenceMs);
     } else {
+      // Fault: a voter is silent
       const fields = { 'server-id': id, time: formatDuration(silenceMs) };
       if (silenceMs <= 3 * leaseMs) node.log.warn(fields, 'failed to contact');
       else node.log.debug(fields, 'failed to contact');
     }
   }
   if (contacted < quorumSize(node.configurations.latest)) {
+    // Fault: most voters are silent
     node.log.warn({}, 'failed to contact quorum of nodes, stepping down');
     out.note('raft.transition.leader_lease_timeout', 1);
     becomeFollower(node, now, out);

@@ -54,6 +54,7 @@ export function noteConfiguration(node: NodeState, entry: Log): void {
 export function truncateConfigurations(node: NodeState, from: number): void {
   const { configurations } = node;
   if (configurations.latestIndex < from) return;
+  // Fault: a change of the membership is cut
   configurations.latest = configurations.committed;
   configurations.latestIndex = configurations.committedIndex;
 }

@@ -58,6 +58,7 @@ export function onPreVoteReply(
   const term = node.currentTerm + 1;
   const { reply, error } = outcome;
   if (reply === undefined) {
+    // Fault: a pre-vote that cannot be had
     const old = doesNotKnowPreVote(error);
     const message = old
       ? 'target does not support pre-vote RPC, treating as granted'
@@ -71,6 +72,7 @@ export function onPreVoteReply(
     'pre-vote received',
   );
   if (reply.term > term) {
+    // Fault: who asks is behind by terms
     node.log.debug(
       { term: reply.term },
       'pre-vote denied: found newer term, falling back to follower',
@@ -108,6 +110,7 @@ function countPreVote(
     limitCandidacy(node, candidacy, out);
     standForElection(node, candidacy, now, out);
   } else if (preVotes.lost) {
+    // Fault: most refuse a pre-vote
     node.log.info(result, 'pre-vote campaign failed, waiting for election timeout');
   }
 }
@@ -127,12 +130,14 @@ function refusalOf(
     return { fields: { from }, message: `${prefix} node is not in configuration` };
   }
   if (node.leaderAddress !== '' && node.leaderAddress !== candidate) {
+    // Fault: a pre-vote against a leader that is heard
     return {
       fields: { from, leader: node.leaderAddress, 'leader-id': node.leaderID },
       message: `${prefix} we have a leader`,
     };
   }
   if (request.term < node.currentTerm) {
+    // Fault: a pre-vote for a term that is over
     return {
       fields: { from, term: node.currentTerm, 'candidate-term': request.term },
       message: `${prefix} our term is greater`,
@@ -142,12 +147,14 @@ function refusalOf(
     return { fields: { from }, message: `${prefix} node is not a voter` };
   }
   if (last.term > request.lastLogTerm) {
+    // Fault: a pre-vote for a log of an older term
     return {
       fields: { candidate, 'last-term': last.term, 'last-candidate-term': request.lastLogTerm },
       message: `${prefix} our last term is greater`,
     };
   }
   if (last.term === request.lastLogTerm && last.index > request.lastLogIndex) {
+    // Fault: a pre-vote for a shorter log
     return {
       fields: { candidate, 'last-index': last.index, 'last-candidate-index': request.lastLogIndex },
       message: `${prefix} our last index is greater`,

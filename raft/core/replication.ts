@@ -73,6 +73,7 @@ export function replicate(
   const prevTerm = termOf(node, prevIndex);
   const gone = hasEntries && node.terms.termAt(peer.sendIndex) === undefined;
   if (prevTerm === undefined || gone) {
+    // Fault: the log no longer has what it lacks
     sendSnapshot(leadership, peer, out);
     return;
   }
@@ -213,6 +214,7 @@ export function onAppendReply(
   if (current) peer.inFlight -= 1;
   if (reply === undefined) {
     if (!current) return;
+    // Fault: entries that are not answered
     node.log.error({ peer: peer.server.id, error: outcome.error }, 'failed to appendEntries to');
     fallBack(peer, out);
     pause(leadership, peer, out);
@@ -223,7 +225,7 @@ export function onAppendReply(
     reportNewerTerm(node, leadership, peer, reply.term, out);
     return;
   }
-  if (!current) return;
+  if (!current) return; // Fault: an answer from before a failure
   if (reply.success) acknowledged(node, leadership, peer, sent, out);
   else refused(node, leadership, peer, sent.prevIndex, reply, out);
   if (peer.leaving && knowsOfRemoval(peer, sent.commitIndex)) endReplication(leadership, peer, out);
@@ -270,6 +272,7 @@ function refused(
   reply: AppendEntriesResponse,
   out: Effects,
 ): void {
+  // Fault: the logs part before what was sent
   peer.nextIndex = Math.max(Math.min(prevIndex, reply.lastLog + 1), 1);
   fallBack(peer, out);
   peer.poked = true;
@@ -294,6 +297,7 @@ export function onSnapshotReply(
   peer.state = 'probe';
   const { reply } = outcome;
   if (reply === undefined) {
+    // Fault: a snapshot that does not arrive
     node.log.error({ peer: peer.server.id, error: outcome.error }, 'failed to send snapshot to');
     pause(leadership, peer, out);
     return;

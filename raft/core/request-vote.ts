@@ -50,11 +50,13 @@ export function isStranger(
 function mayDisturb(node: NodeState, { request, id, address }: Asked): boolean {
   const { latest } = node.configurations;
   if (id !== '' && isStranger(node, request, !inConfiguration(latest, id))) {
+    // Fault: a vote for a stranger
     node.log.warn({ from: address }, 'rejecting vote request since node is not in configuration');
     return false;
   }
   const otherLeads = node.leaderAddress !== '' && node.leaderAddress !== address;
   if (otherLeads && !request.leadershipTransfer) {
+    // Fault: a vote against a leader that is heard
     node.log.warn(
       { from: address, leader: node.leaderAddress, 'leader-id': node.leaderID },
       'rejecting vote request since we have a leader',
@@ -68,6 +70,7 @@ function mayDisturb(node: NodeState, { request, id, address }: Asked): boolean {
 function isUpToDate(node: NodeState, { request, address }: Asked): boolean {
   const last = lastEntryOf(node);
   if (last.term > request.lastLogTerm) {
+    // Fault: a vote for a log of an older term
     node.log.warn(
       {
         candidate: address,
@@ -79,6 +82,7 @@ function isUpToDate(node: NodeState, { request, address }: Asked): boolean {
     return false;
   }
   if (last.term === request.lastLogTerm && last.index > request.lastLogIndex) {
+    // Fault: a vote for a shorter log
     node.log.warn(
       {
         candidate: address,
@@ -102,7 +106,8 @@ function grants(node: NodeState, ask: Asked, now: Now, out: Effects): boolean {
   }
   if (node.vote !== null && node.vote.term === request.term) {
     node.log.info({ term: request.term }, 'duplicate requestVote for same term');
-    if (!bytesEqual(node.vote.candidate, candidate)) return false;
+    if (!bytesEqual(node.vote.candidate, candidate)) return false; // Fault: the vote is given
+    // Fault: it asks for its vote again
     node.log.warn({ candidate: address }, 'duplicate requestVote from');
     return true;
   }

@@ -86,6 +86,7 @@ export function acceptsEntries(node: NodeState): boolean {
 export function abandonRestore(leadership: Leadership, out: Effects): void {
   const { restore } = leadership;
   if (restore === null) return;
+  // Fault: the leadership ends before a restore
   leadership.restore = null;
   out.push({ kind: 'dropRestore', ticket: restore.ticket });
   out.push({ kind: 'settleError', ticket: restore.ticket, error: ErrLeadershipLost });

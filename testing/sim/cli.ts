@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { BranchWatch } from './branches.ts';
 import { Coverage } from './coverage.ts';
 import { shrink, testLine } from './shrink.ts';
 import {
@@ -11,7 +12,7 @@ import {
 
 const usage =
   'usage: npm run sim -- [--seed N] [--count N | --minutes N] [--nodes 1..7] [--steps N] ' +
-  '[--lines N] [--verbose] [--coverage] [--no-shrink]';
+  '[--work-every MS] [--lines N] [--verbose] [--coverage] [--no-shrink]';
 
 /** Seeds of a hunt are drawn below this. */
 const MAX_SEED = 2 ** 31;
@@ -31,14 +32,17 @@ function readArguments() {
       minutes: { type: 'string' },
       nodes: { type: 'string' },
       steps: { type: 'string' },
+      'work-every': { type: 'string' },
       lines: { type: 'string', default: '200' },
       verbose: { type: 'boolean', default: false },
       coverage: { type: 'boolean', default: false },
       'no-shrink': { type: 'boolean', default: false },
     },
   });
+  const everyMs = values['work-every'];
   const fixed = {
     traceLines: wholeNumber('lines', values.lines),
+    ...(everyMs !== undefined && { profile: { workEveryMs: wholeNumber('work-every', everyMs) } }),
     ...(values.nodes !== undefined && { nodes: wholeNumber('nodes', values.nodes) }),
     ...(values.steps !== undefined && { steps: wholeNumber('steps', values.steps) }),
   };
@@ -60,6 +64,7 @@ class Totals {
   #seeds = 0;
   #events = 0;
   #virtualMs = 0;
+  #proposed = 0;
   #acknowledged = 0;
 
   add(result: SimulationResult): void {
@@ -67,6 +72,7 @@ class Totals {
     this.#seeds += 1;
     this.#events += result.events;
     this.#virtualMs += result.virtualMs;
+    this.#proposed += result.proposed;
     this.#acknowledged += result.acknowledged;
   }
 
@@ -77,11 +83,13 @@ class Totals {
   describe(): string {
     const { seconds } = this;
     const rate = (count: number): string => (count / seconds).toFixed(1);
-    const ratio = (this.#virtualMs / 1000 / seconds).toFixed(0);
+    const virtualSeconds = this.#virtualMs / 1000;
+    const ratio = (virtualSeconds / seconds).toFixed(0);
     return (
       `${this.#seeds} seeds in ${seconds.toFixed(1)} s: ${rate(this.#seeds)} seeds/s, ` +
       `${rate(this.#events)} steps/s, ${rate(this.coverage.faults)} faults/s, ` +
-      `${(this.#virtualMs / 60_000).toFixed(1)} virtual minutes (${ratio} times real time), ` +
+      `${(virtualSeconds / 60).toFixed(1)} virtual minutes (${ratio} times real time), ` +
+      `${(this.#proposed / virtualSeconds).toFixed(0)} proposals a virtual second, ` +
       `${this.#acknowledged} acknowledged commands`
     );
   }
@@ -102,10 +110,13 @@ async function report(options: SimulationOptions, noShrink: boolean): Promise<vo
 async function main(): Promise<number> {
   const { fixed, first, count, minutes, verbose, coverage, noShrink } = readArguments();
   if (minutes !== null) console.log(`hunting from seed ${first} for ${minutes} minutes`);
+  const branches = coverage ? new BranchWatch() : null;
   const totals = new Totals();
   let toldMs = performance.now();
   for (let seed = first; seed < first + count; seed += 1) {
-    const result = await runSimulation({ ...fixed, seed });
+    // A hunt writes nothing down: a run that breaks a rule is run again.
+    const quiet = minutes === null ? {} : { traceLines: 0 };
+    const result = await runSimulation({ ...fixed, ...quiet, seed });
     totals.add(result);
     if (result.violation !== null) {
       await report({ ...fixed, seed }, noShrink);
@@ -121,8 +132,9 @@ async function main(): Promise<number> {
     console.log(totals.describe());
   }
   console.log(totals.describe());
-  const { gaps } = totals.coverage;
-  if (!coverage || gaps.length === 0) return 0;
+  if (branches === null) return 0;
+  const gaps = [...totals.coverage.gaps, ...(await branches.unreached())];
+  if (gaps.length === 0) return 0;
   console.error(`never reached: ${gaps.join('; ')}`);
   return 1;
 }

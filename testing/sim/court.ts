@@ -28,6 +28,8 @@ export interface NodeView {
   readonly stableDisk: SimDisk;
   /** `null` while the process is down or starting. */
   readonly raft: RaftView | null;
+  /** When it last heard a leader, in virtual time, as far as it says so; `null` for never. */
+  readonly heardAtMs: number | null;
 }
 
 /** What a client asked of a node and has not been told yet, or has. */
@@ -113,7 +115,8 @@ export interface Violation {
 export class Court implements DiskWatcher, NetworkWatcher {
   /** What is known of the run so far. */
   readonly facts = new Facts();
-  readonly #watchers: readonly Watcher[];
+  /** Who watches each kind of event, by its name. */
+  readonly #audiences = new Map<string, Watcher[]>();
   readonly #byName = new Map<string, NodeView>();
   #violation: Violation | null = null;
   /** What each node's FSM has last restored. */
@@ -124,7 +127,11 @@ export class Court implements DiskWatcher, NetworkWatcher {
     const judges = invariants.map(({ name, watch }) =>
       watch(this.facts, (message) => this.violated(name, message)),
     );
-    this.#watchers = [scribe, ...judges];
+    for (const watcher of [scribe, ...judges]) {
+      for (const kind of Object.keys(watcher)) {
+        this.#audiences.set(kind, [...(this.#audiences.get(kind) ?? []), watcher]);
+      }
+    }
   }
 
   /** The first violation, `null` while there is none. */
@@ -146,7 +153,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
 
   /** A node runs from now on. */
   started(node: NodeView): void {
-    for (const watcher of this.#watchers) watcher.started?.(node);
+    for (const watcher of this.#watching('started')) watcher.started?.(node);
   }
 
   /** A node took a step: everything that must always hold is looked at. */
@@ -161,7 +168,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
       const upTo = known > restored ? known : 0;
       while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
     }
-    for (const watcher of this.#watchers) watcher.stepped?.(node, nowMs);
+    for (const watcher of this.#watching('stepped')) watcher.stepped?.(node, nowMs);
   }
 
   /** A request left a node. */
@@ -170,13 +177,13 @@ export class Court implements DiskWatcher, NetworkWatcher {
     const leads =
       request.kind === 'AppendEntriesRequest' || request.kind === 'InstallSnapshotRequest';
     if (leads) this.#leads(node, request.term);
-    for (const watcher of this.#watchers) watcher.requestSent?.(node, request);
+    for (const watcher of this.#watching('requestSent')) watcher.requestSent?.(node, request);
   }
 
   /** A reply left a node. */
   replySent(from: ServerAddress, _to: ServerAddress, request: RPCRequest, reply: RPCReply): void {
     const node = this.#node(from);
-    for (const watcher of this.#watchers) watcher.replySent?.(node, request, reply);
+    for (const watcher of this.#watching('replySent')) watcher.replySent?.(node, request, reply);
   }
 
   writeIssued(name: string, write: DiskWrite): void {
@@ -184,92 +191,97 @@ export class Court implements DiskWatcher, NetworkWatcher {
     if (write.kind === 'store' || write.kind === 'replace') {
       this.facts.recordEntries(node, write.logs);
     }
-    for (const watcher of this.#watchers) watcher.writeIssued?.(node, write);
+    for (const watcher of this.#watching('writeIssued')) watcher.writeIssued?.(node, write);
   }
 
   writeSynced(name: string, write: DiskWrite): void {
     const node = this.#node(name);
-    for (const watcher of this.#watchers) watcher.writeSynced?.(node, write);
+    for (const watcher of this.#watching('writeSynced')) watcher.writeSynced?.(node, write);
   }
 
   writeFailed(name: string): void {
     const node = this.#node(name);
-    for (const watcher of this.#watchers) watcher.writeFailed?.(node);
+    for (const watcher of this.#watching('writeFailed')) watcher.writeFailed?.(node);
   }
 
   /** An FSM applied an entry. */
   applied(node: NodeView, log: Log, state: FSMState): void {
-    for (const watcher of this.#watchers) watcher.applied?.(node, log, state);
+    for (const watcher of this.#watching('applied')) watcher.applied?.(node, log, state);
   }
 
   /** An FSM was given a snapshot. */
   restored(node: NodeView, state: FSMState): void {
     this.#restored.set(node, state.index);
-    for (const watcher of this.#watchers) watcher.restored?.(node, state);
+    for (const watcher of this.#watching('restored')) watcher.restored?.(node, state);
   }
 
   /** A user wants a state to be restored. */
   offered(state: FSMState): void {
-    for (const watcher of this.#watchers) watcher.offered?.(state);
+    for (const watcher of this.#watching('offered')) watcher.offered?.(state);
   }
 
   /** A client asked something. */
   asked(question: Question): void {
-    for (const watcher of this.#watchers) watcher.asked?.(question);
+    for (const watcher of this.#watching('asked')) watcher.asked?.(question);
   }
 
   /** A client got its answer. */
   answered(question: Question, answer: string): void {
-    for (const watcher of this.#watchers) watcher.answered?.(question, answer);
+    for (const watcher of this.#watching('answered')) watcher.answered?.(question, answer);
   }
 
   /** A client was told what became of its command. */
   outcome(node: NodeView, command: Uint8Array, outcome: ApplyOutcome, index: number): void {
     if (outcome === 'applied') this.facts.acknowledge(index);
-    for (const watcher of this.#watchers) watcher.outcome?.(node, command, outcome, index);
+    for (const watcher of this.#watching('outcome'))
+      watcher.outcome?.(node, command, outcome, index);
   }
 
   /** A client read a state that must not be older than index `floor`. */
   read(node: NodeView, floor: number, state: FSMState): void {
-    for (const watcher of this.#watchers) watcher.read?.(node, floor, state);
+    for (const watcher of this.#watching('read')) watcher.read?.(node, floor, state);
     this.facts.acknowledge(state.index);
   }
 
   /** A barrier was passed by a node whose state must not be older than index `floor`. */
   passed(node: NodeView, floor: number, state: FSMState): void {
-    for (const watcher of this.#watchers) watcher.passed?.(node, floor, state);
+    for (const watcher of this.#watching('passed')) watcher.passed?.(node, floor, state);
   }
 
   /** A leader was told that it still led in `term`, when `rival` was the newest term. */
   verified(node: NodeView, term: number, rival: number): void {
-    for (const watcher of this.#watchers) watcher.verified?.(node, term, rival);
+    for (const watcher of this.#watching('verified')) watcher.verified?.(node, term, rival);
   }
 
   /** A node ended, for a cause of its own or because it was told to. */
   retired(node: NodeView, cause: Error | null): void {
-    for (const watcher of this.#watchers) watcher.retired?.(node, cause);
+    for (const watcher of this.#watching('retired')) watcher.retired?.(node, cause);
   }
 
   /** The run is over: what must hold in the end is looked at. */
   ended(): void {
-    for (const watcher of this.#watchers) watcher.ended?.();
+    for (const watcher of this.#watching('ended')) watcher.ended?.();
   }
 
   #leads(node: NodeView, term: number): void {
     const leader = this.facts.leaderOf(term);
     if (leader === node.id) return;
     if (leader !== undefined) {
-      for (const watcher of this.#watchers) watcher.rivalled?.(node, term, leader);
+      for (const watcher of this.#watching('rivalled')) watcher.rivalled?.(node, term, leader);
       return;
     }
     this.facts.recordLeader(node, term);
-    for (const watcher of this.#watchers) watcher.elected?.(node, term);
+    for (const watcher of this.#watching('elected')) watcher.elected?.(node, term);
   }
 
   #commit(node: NodeView, term: number): void {
     const index = this.facts.committedUpTo + 1;
     const entry = this.facts.recordCommit(node, index, term);
-    for (const watcher of this.#watchers) watcher.committed?.(node, index, entry);
+    for (const watcher of this.#watching('committed')) watcher.committed?.(node, index, entry);
+  }
+
+  #watching(kind: keyof Watcher): readonly Watcher[] {
+    return this.#audiences.get(kind) ?? [];
   }
 
   #node(name: string): NodeView {

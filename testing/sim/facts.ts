@@ -88,7 +88,14 @@ export class Facts {
    * The configurations that a node may go by: the one it names, which takes effect before it is
    * written anywhere, and the newest two that are in its log or snapshot.
    */
-  configurationsOf({ disk, raft }: NodeView): Configuration[] {
+  configurationsOf(node: NodeView): Configuration[] {
+    const written = this.configurationsOnDisk(node);
+    const named = node.raft?.getConfiguration().configuration();
+    return named === undefined ? written : [named, ...written];
+  }
+
+  /** The newest two configurations in the log and the snapshot of a node, the newest first. */
+  configurationsOnDisk({ disk }: NodeView): Configuration[] {
     const { issued } = disk;
     const meta = issued.snapshots[0]?.meta;
     const found: Configuration[] = [];
@@ -98,7 +105,6 @@ export class Facts {
       if (issued.entry(fact.index)?.term === fact.term) found.push(fact.configuration);
     }
     if (meta !== undefined && found.length < 2) found.push(meta.configuration);
-    if (raft !== null) found.unshift(raft.getConfiguration().configuration());
     return found;
   }
 

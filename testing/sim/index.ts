@@ -60,6 +60,7 @@ export {
   SimNetwork,
 } from './network.ts';
 export { configOf, drawProfile, type Profile } from './profile.ts';
+export type { WriteLine } from './scribe.ts';
 export { type Shrunk, shrink, testLine } from './shrink.ts';
 export { SimFileSystem } from './sim-file-system.ts';
 export { type FilePlace, SimDirectory, SimFile, SimFiles } from './sim-files.ts';

@@ -76,7 +76,7 @@ export class Nemesis {
   stop(): void {
     this.#stopped = true;
     const { network, write, profile } = this.#cluster.world;
-    write('--', 'all trouble ends');
+    write?.('--', 'all trouble ends');
     network.heal();
     network.weather = CALM;
     for (const node of this.#cluster.nodes) {
@@ -111,7 +111,7 @@ export class Nemesis {
       this.#disturbProcess(kind, node, whileMs);
     }
     this.#struck.set(kind, (this.#struck.get(kind) ?? 0) + 1);
-    this.#cluster.world.write('--', `trouble for ${node.id}: ${kind}, ${whileMs} ms`);
+    this.#cluster.world.write?.('--', `trouble for ${node.id}: ${kind}, ${whileMs} ms`);
   }
 
   /** Any node, the leader as often as all others together. */

@@ -4,6 +4,9 @@ import type { Watcher } from './court.ts';
 import type { DiskWrite } from './disk-image.ts';
 import type { Trace } from './trace.ts';
 
+/** Writes down who did what. */
+export type WriteLine = (who: string, what: string) => void;
+
 function span(logs: readonly { readonly index: number; readonly term: number }[]): string {
   const [first] = logs;
   const last = logs.at(-1);
@@ -28,7 +31,7 @@ function describeWrite(write: DiskWrite): string {
 }
 
 /** Writes down what nodes do. `write` puts a line into the trace. */
-export function newScribe(write: (who: string, what: string) => void): Watcher {
+export function newScribe(write: WriteLine): Watcher {
   return {
     elected: ({ id }, term) => write(id, `leads term ${term}`),
     committed: ({ id }, index, { term, type }) =>
@@ -46,10 +49,7 @@ export function newScribe(write: (who: string, what: string) => void): Watcher {
   };
 }
 
-/** The signature of {@link newScribe}'s `write` for a trace and a clock. */
-export function traceWriter(
-  trace: Trace,
-  nowMs: () => number,
-): (who: string, what: string) => void {
+/** Puts lines into a trace, each with its moment. */
+export function traceWriter(trace: Trace, nowMs: () => number): WriteLine {
   return (who, what) => trace.add(nowMs(), who, what);
 }

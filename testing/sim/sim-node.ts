@@ -17,6 +17,7 @@ import { AtomicDiskStore, DiskStore } from './disk-log-store.ts';
 import { BatchingSimFSM, SimFSM } from './fsm.ts';
 import type { SimNetwork } from './network.ts';
 import { configOf, mixedProfile, type Profile } from './profile.ts';
+import type { WriteLine } from './scribe.ts';
 import { SimFileSystem } from './sim-file-system.ts';
 import { SimTransport } from './sim-transport.ts';
 import { type Scheduler, SimProcess } from './virtual-clock.ts';
@@ -34,10 +35,8 @@ export interface World {
   readonly court: Court;
   /** What the run is like. */
   readonly profile: Profile;
-  /** Writes a line into the trace. */
-  readonly write: (who: string, what: string) => void;
-  /** Is told what nodes log, without the details. */
-  readonly note?: (message: string) => void;
+  /** Writes a line into the trace; `null` when nobody will read it. */
+  readonly write: WriteLine | null;
   /** Makes the state machines, in place of those that the simulator brings. */
   readonly newFSM?: (id: ServerID) => FSM;
 }
@@ -83,6 +82,13 @@ export class SimNode implements NodeView {
 
   get raft(): RaftNode | null {
     return this.#raft;
+  }
+
+  get heardAtMs(): number | null {
+    const heard = this.#raft?.lastContact() ?? null;
+    if (heard === null || this.#process === null) return null;
+    const agoMs = this.#process.wallTime().getTime() - heard.getTime();
+    return this.#world.scheduler.nowMs - agoMs;
   }
 
   /** Its state machine, `null` while it is down. */
@@ -151,16 +157,16 @@ export class SimNode implements NodeView {
     this.#process = process;
     this.#startFailure = null;
     court.started(this);
-    write(this.id, 'starts');
+    write?.(this.id, 'starts');
     process.deliver(0, () => {
       this.#boot(process, bootstrap).then(
         (raft) => {
           this.#raft = raft;
-          write(this.id, 'is up');
+          write?.(this.id, 'is up');
         },
         (error: unknown) => {
           this.#startFailure = asError(error);
-          write(this.id, `does not come up: ${this.#startFailure.message}`);
+          write?.(this.id, `does not come up: ${this.#startFailure.message}`);
         },
       );
     });
@@ -169,7 +175,7 @@ export class SimNode implements NodeView {
   /** Ends the process without a word. The power can also fail while there is none. */
   crash(kind: CrashKind): void {
     if (this.#process === null && kind === 'kill') return;
-    this.#world.write(this.id, `crashes: ${kind}`);
+    this.#world.write?.(this.id, `crashes: ${kind}`);
     this.#process?.kill();
     const endpoint = this.#world.network.endpointAt(this.address);
     if (endpoint !== undefined) this.#world.network.unlisten(this.address, endpoint);
@@ -216,10 +222,10 @@ export class SimNode implements NodeView {
   }
 
   #logger(process: SimProcess): Logger {
+    const { write } = this.#world;
+    if (write === null) return silentLogger;
     const line = (level: string) => (fields: LogFields, message: string) => {
-      this.#world.note?.(message);
-      if (process.isAlive)
-        this.#world.write(this.id, `${level} ${message} ${describeFields(fields)}`);
+      if (process.isAlive) write(this.id, `${level} ${message} ${describeFields(fields)}`);
     };
     return {
       trace() {},

@@ -12,7 +12,7 @@ import { invariants } from './invariants/index.ts';
 import { Nemesis } from './nemesis.ts';
 import { SimNetwork } from './network.ts';
 import { drawProfile } from './profile.ts';
-import { newScribe } from './scribe.ts';
+import { newScribe, traceWriter } from './scribe.ts';
 import type { SimNode } from './sim-node.ts';
 import { hashText, Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
@@ -53,9 +53,7 @@ export class SimulatedCluster<F extends FSM> {
   constructor({ seed, nodes = 3, fsm, faults = [], faultEveryMs }: SimulatedClusterOptions<F>) {
     this.#seed = seed;
     const dice = (what: string) => seededRandom(hashText(`${seed} ${what}`));
-    const write = (who: string, what: string): void => {
-      this.#trace.add(this.#scheduler.nowMs, who, what);
-    };
+    const write = traceWriter(this.#trace, () => this.#scheduler.nowMs);
     // That rule tells commands apart by their bytes; yours may come twice.
     const rules = invariants.filter(({ name }) => name !== 'truthful-outcomes');
     this.#court = new Court(rules, newScribe(write));

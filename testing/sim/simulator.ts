@@ -7,7 +7,7 @@ import { invariants } from './invariants/index.ts';
 import { Nemesis } from './nemesis.ts';
 import { MAX_JOURNEY_MS, SimNetwork } from './network.ts';
 import { drawProfile, drawSwarm, type Profile } from './profile.ts';
-import { newScribe } from './scribe.ts';
+import { newScribe, traceWriter } from './scribe.ts';
 import { SNAPSHOT_PATIENCE } from './sim-transport.ts';
 import { hashText, Trace } from './trace.ts';
 import { Scheduler } from './virtual-clock.ts';
@@ -33,7 +33,7 @@ export interface SimulationOptions {
   readonly profile?: Partial<Profile>;
   /** Changes the run from outside, after it is set up and before it begins. */
   readonly script?: (cluster: SimCluster, random: Random) => void;
-  /** How many of the last lines of the trace are kept. Default 200. */
+  /** How many last lines of the trace are kept; 0 writes none, and is faster. Default 200. */
   readonly traceLines?: number;
 }
 
@@ -45,12 +45,14 @@ export interface SimulationResult {
   readonly violation: Violation | null;
   /** The last lines of what happened. */
   readonly trace: readonly string[];
-  /** A hash over all lines: equal runs have equal hashes. */
+  /** A hash over all lines, if any are written: equal runs have equal hashes. */
   readonly traceHash: string;
   /** How many events there were. */
   readonly events: number;
   /** How long it took on the virtual clock, in milliseconds. */
   readonly virtualMs: number;
+  /** Commands that clients asked for. */
+  readonly proposed: number;
   /** Commands that a client was told are applied. */
   readonly acknowledged: number;
   /** How many entries were committed. */
@@ -63,8 +65,6 @@ export interface SimulationResult {
   readonly strikes: readonly number[];
   /** How often a node changed its role, such as `Candidate to Leader`. */
   readonly roleChanges: ReadonlyMap<string, number>;
-  /** How often nodes logged what, without the details. */
-  readonly messages: ReadonlyMap<string, number>;
 }
 
 const DEFAULT_DURATION_MS = 2_000;
@@ -83,25 +83,20 @@ class Simulation {
   readonly #cluster: SimCluster;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
-  readonly #messages = new Map<string, number>();
   #lastStep = { name: '', atMs: 0 };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
     const dice = (what: string): Random => seededRandom(hashText(`${options.seed} ${what}`));
-    this.#trace = new Trace(options.traceLines ?? DEFAULT_TRACE_LINES);
-    const write = (who: string, what: string): void => {
-      this.#trace.add(this.#scheduler.nowMs, who, what);
-    };
-    this.#court = new Court(invariants, newScribe(write));
+    const lines = options.traceLines ?? DEFAULT_TRACE_LINES;
+    this.#trace = new Trace(lines);
+    const write = lines === 0 ? null : traceWriter(this.#trace, () => this.#scheduler.nowMs);
+    this.#court = new Court(invariants, write === null ? {} : newScribe(write));
     const network = new SimNetwork(this.#scheduler, dice('network'), this.#court);
     const { nodes } = options;
     const fixed = { ...options.profile, ...(nodes === undefined ? {} : { nodes }) };
     const profile = drawProfile(dice('profile'), fixed);
-    const note = (message: string): void => {
-      this.#messages.set(message, (this.#messages.get(message) ?? 0) + 1);
-    };
-    const world = { scheduler: this.#scheduler, network, court: this.#court, profile, write, note };
+    const world = { scheduler: this.#scheduler, network, court: this.#court, profile, write };
     this.#cluster = new SimCluster(world, dice('cluster'), (id) => dice(`node ${id}`));
     this.#workload = new Workload(this.#cluster, dice('workload'));
     const swarm = drawSwarm(dice('swarm'), faultKinds);
@@ -109,8 +104,8 @@ class Simulation {
     const everyMs = options.faultEveryMs ?? swarm.everyMs;
     const wanted = options.strikes ?? null;
     this.#nemesis = new Nemesis(this.#cluster, dice('nemesis'), kinds, everyMs, wanted);
-    write('--', `seed ${options.seed} ${JSON.stringify(profile)}`);
-    write('--', `at most every ${everyMs} ms: ${kinds.join(', ')}`);
+    write?.('--', `seed ${options.seed} ${JSON.stringify(profile)}`);
+    write?.('--', `at most every ${everyMs} ms: ${kinds.join(', ')}`);
     options.script?.(this.#cluster, dice('script'));
   }
 
@@ -131,13 +126,13 @@ class Simulation {
       traceHash: this.#trace.hash,
       events: this.#scheduler.eventsRun,
       virtualMs: this.#scheduler.nowMs,
+      proposed: this.#workload.proposed,
       acknowledged: this.#workload.applied,
       committed: this.#court.facts.committedUpTo,
       newestTerm: this.#court.facts.newestTermLed,
       faults: this.#nemesis.struck,
       strikes: this.#nemesis.strikes,
       roleChanges: this.#cluster.roleChanges,
-      messages: this.#messages,
     };
   }
 

@@ -3,7 +3,7 @@ import { seededRandom } from '../../internal/random.ts';
 import { ZERO_TIME } from '../../internal/timestamp.ts';
 import { Configuration, ServerSuffrage } from '../../raft/configuration.ts';
 import { encodeConfiguration } from '../../raft/configuration-codec.ts';
-import { type ConfigurationFuture, SettableFuture } from '../../raft/future.ts';
+import { KnownConfiguration } from '../../raft/future.ts';
 import { type Log, LogType } from '../../raft/log.ts';
 import {
   AppendEntriesResponse,
@@ -17,13 +17,9 @@ import type { DiskWrite } from './disk-image.ts';
 import { invariants } from './invariants/index.ts';
 import { Scheduler, SimProcess } from './virtual-clock.ts';
 
-/** The configuration that every node goes by. */
-/** The configuration that every node goes by. */
-class KnownConfiguration extends SettableFuture<Configuration> implements ConfigurationFuture {
-  configuration(): Configuration {
-    return members;
-  }
-}
+export const members = new Configuration(
+  ['a', 'b', 'c'].map((id) => ({ suffrage: ServerSuffrage.Voter, id, address: `sim:${id}` })),
+);
 
 interface Shown {
   role: RaftState;
@@ -31,7 +27,20 @@ interface Shown {
   commit: number;
   last: number;
   applied: number;
+  servers: Configuration;
+  heardAtMs: number | null;
 }
+
+/** What a node shows that has just begun. */
+const NEWBORN: Shown = {
+  role: RaftState.Follower,
+  term: 0,
+  commit: 0,
+  last: 0,
+  applied: 0,
+  servers: members,
+  heardAtMs: null,
+};
 
 /** Three nodes that do nothing by themselves: a story moves them, the court watches. */
 export class Stage {
@@ -43,7 +52,7 @@ export class Stage {
     for (const id of ['a', 'b', 'c']) {
       const speed = { minSyncMs: 1, maxSyncMs: 1 };
       const disk = new SimDisk(new Scheduler(), seededRandom(1), id, speed, this.court);
-      const shown: Shown = { role: RaftState.Follower, term: 0, commit: 0, last: 0, applied: 0 };
+      const shown: Shown = { ...NEWBORN };
       this.shown.set(id, shown);
       const raft = {
         state: () => shown.role,
@@ -51,9 +60,18 @@ export class Stage {
         commitIndex: () => shown.commit,
         lastIndex: () => shown.last,
         appliedIndex: () => shown.applied,
-        getConfiguration: () => new KnownConfiguration(),
+        getConfiguration: () => new KnownConfiguration(shown.servers, 1),
       };
-      const node = { id, address: `sim:${id}`, disk, stableDisk: disk, raft };
+      const node = {
+        id,
+        address: `sim:${id}`,
+        disk,
+        stableDisk: disk,
+        raft,
+        get heardAtMs() {
+          return shown.heardAtMs;
+        },
+      };
       this.#nodes.set(id, node);
       this.court.admit(node);
       this.court.started(node);
@@ -125,10 +143,6 @@ export class Stage {
     this.step('a', { role: RaftState.Leader, term: 1, last: upTo });
   }
 }
-
-const members = new Configuration(
-  ['a', 'b', 'c'].map((id) => ({ suffrage: ServerSuffrage.Voter, id, address: `sim:${id}` })),
-);
 
 /** The first entry is the configuration, all others are commands. */
 export function entry(index: number, term: number, text = `x=${index}`): Log {

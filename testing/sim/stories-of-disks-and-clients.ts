@@ -1,4 +1,5 @@
 import { utf8 } from '../../internal/bytes.ts';
+import { LogType } from '../../raft/log.ts';
 import {
   AppendEntriesRequest,
   InstallSnapshotRequest,
@@ -218,6 +219,25 @@ export const storiesOfDisksAndClients: readonly Story[] = [
     'a barrier that is passed too early',
     'barrier-waits',
     (stage) => stage.court.passed(stage.node('a'), 5, state(4)),
+  ],
+  [
+    'a barrier that is passed before it is committed',
+    'barrier-waits',
+    (stage) => {
+      stage.court.passed(stage.node('a'), 0, state(4));
+      stage.step('a');
+    },
+  ],
+  [
+    'a barrier that is committed',
+    null,
+    (stage) => {
+      stage.elect(2);
+      stage.store('a', { ...entry(3, 1), type: LogType.LogBarrier });
+      stage.store('b', { ...entry(3, 1), type: LogType.LogBarrier });
+      stage.court.passed(stage.node('a'), 0, state(4));
+      stage.step('a', { commit: 3 });
+    },
   ],
   [
     'a leader that nobody answers any more',

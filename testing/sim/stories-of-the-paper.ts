@@ -1,6 +1,15 @@
 import { utf8 } from '../../internal/bytes.ts';
+import { Configuration } from '../../raft/configuration.ts';
+import {
+  AppendEntriesRequest,
+  RequestPreVoteRequest,
+  RequestPreVoteResponse,
+} from '../../raft/messages.ts';
 import { RaftState } from '../../raft/state.ts';
-import { entry, granted, type Story, state, voteOf } from './stage.ts';
+import { appended, entry, granted, header, members, type Story, state, voteOf } from './stage.ts';
+
+const preVoteOf = (term: number, id: string) =>
+  new RequestPreVoteRequest({ term, rpcHeader: header(id) });
 
 /** Stories that break, or keep, the properties of figure 3. */
 export const storiesOfThePaper: readonly Story[] = [
@@ -80,6 +89,20 @@ export const storiesOfThePaper: readonly Story[] = [
       stage.step('a', { commit: 3 });
       stage.keys('c', { CurrentTerm: 2, LastVoteTerm: 2 });
       stage.step('c', { role: RaftState.Leader, term: 2, last: 2 });
+    },
+  ],
+  [
+    'a leader that learns of its votes when a later one has committed',
+    null,
+    (stage) => {
+      stage.elect(2);
+      for (const id of ['b', 'c']) {
+        stage.keys(id, { CurrentTerm: 3, LastVoteTerm: 3 });
+        stage.store(id, entry(3, 3));
+      }
+      stage.step('b', { role: RaftState.Leader, term: 3, commit: 3 });
+      stage.keys('a', { CurrentTerm: 2, LastVoteTerm: 2 });
+      stage.step('a', { role: RaftState.Leader, term: 2 });
     },
   ],
   [
@@ -196,6 +219,48 @@ export const storiesOfThePaper: readonly Story[] = [
       stage.step('a');
       stage.store('a', change(3));
       stage.step('a');
+    },
+  ],
+  [
+    'a candidate that goes by a configuration that was cut',
+    'newest-configuration-in-force',
+    (stage) => {
+      stage.elect(1);
+      stage.keys('b', { CurrentTerm: 2 });
+      stage.step('b', { servers: new Configuration(members.servers.slice(0, 2)) });
+      stage.court.requestSent('sim:b', 'sim:a', voteOf(2, 'b'));
+    },
+  ],
+  [
+    'a candidate that goes by its newest configuration',
+    null,
+    (stage) => {
+      stage.elect(1);
+      stage.keys('b', { CurrentTerm: 2 });
+      stage.court.requestSent('sim:b', 'sim:a', voteOf(2, 'b'));
+    },
+  ],
+  [
+    'a pre-vote that is taken for a word of the leader',
+    'pre-vote-is-no-contact',
+    (stage) => {
+      stage.step('b', { heardAtMs: 500 });
+      stage.court.replySent('sim:b', 'sim:a', preVoteOf(2, 'a'), new RequestPreVoteResponse({}));
+    },
+  ],
+  [
+    'a pre-vote after the last word of the leader, and one after the own leadership',
+    null,
+    (stage) => {
+      stage.elect(1);
+      stage.step('b', { heardAtMs: 500 });
+      const beat = new AppendEntriesRequest({ term: 1, rpcHeader: header('a') });
+      stage.court.replySent('sim:b', 'sim:a', beat, appended(1));
+      stage.step('a', { role: RaftState.Follower, heardAtMs: 600 });
+      const answer = new RequestPreVoteResponse({});
+      for (const id of ['a', 'b']) {
+        stage.court.replySent(`sim:${id}`, 'sim:c', preVoteOf(2, 'c'), answer);
+      }
     },
   ],
 ];

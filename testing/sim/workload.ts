@@ -84,6 +84,7 @@ export class Workload {
   readonly #asked: { readonly question: Question; readonly describe: () => string }[] = [];
   #questions = 0;
   readonly #open = new Map<Question, SimProcess | null>();
+  #proposed = 0;
   #applied = 0;
   #stopped = false;
   readonly #history = new ClientHistory();
@@ -91,6 +92,11 @@ export class Workload {
   constructor(cluster: SimCluster, random: Random) {
     this.#cluster = cluster;
     this.#random = random;
+  }
+
+  /** How many commands were asked for. */
+  get proposed(): number {
+    return this.#proposed;
   }
 
   /** How many commands were acknowledged. */
@@ -238,6 +244,7 @@ export class Workload {
     const command = utf8(`${commandOf(input)} #${this.#questions}`);
     const given = command.slice();
     const operation = this.#history.begin(input);
+    this.#proposed += 1;
     const future: ApplyFuture = raft.apply(given, this.#timeoutMs());
     given.fill(0x23);
     const describe = (): string => `${future.outcome()} at ${future.index()}`;

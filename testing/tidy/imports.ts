@@ -130,7 +130,7 @@ export function isBuiltin(specifier: string): boolean {
 /** True for a file that must run where there is no Node. */
 export function mustBeNodeFree(path: string): boolean {
   if (isTest(path)) return false;
-  if (/^testing\/sim\/(cli\.ts|mutants?[-./])/.test(path)) return false;
+  if (/^testing\/sim\/((cli|branches)\.ts|mutants?[-./])/.test(path)) return false;
   return (
     /^(raft|internal|testing\/sim)\//.test(path) ||
     /^(store|transport|snapshot)\/(inmem|discard)-[^/]*\.ts$/.test(path) ||

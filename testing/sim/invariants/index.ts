@@ -15,9 +15,11 @@ import { linearReads } from './linear-reads.ts';
 import { logMatching } from './log-matching.ts';
 import { logWithoutHoles } from './log-without-holes.ts';
 import { monotonic } from './monotonic.ts';
+import { newestConfigurationInForce } from './newest-configuration-in-force.ts';
 import { oneUncommittedConfiguration } from './one-uncommitted-configuration.ts';
 import { oneVoteATerm } from './one-vote-a-term.ts';
 import { persistBeforeReply } from './persist-before-reply.ts';
+import { preVoteIsNoContact } from './pre-vote-is-no-contact.ts';
 import { snapshotEqualsReplay } from './snapshot-equals-replay.ts';
 import { stateMachineSafety } from './state-machine-safety.ts';
 import { stateOrdering } from './state-ordering.ts';
@@ -35,6 +37,8 @@ export const invariants: readonly Invariant[] = [
   stateMachineSafety,
   snapshotEqualsReplay,
   oneUncommittedConfiguration,
+  newestConfigurationInForce,
+  preVoteIsNoContact,
   monotonic,
   stateOrdering,
   committedOnQuorum,

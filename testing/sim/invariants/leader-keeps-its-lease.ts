@@ -6,6 +6,8 @@ import type { Invariant, NodeView } from '../court.ts';
 const LIMIT_MS = 2_500;
 /** A process that was stopped looks at its lease as soon as it runs again. */
 const GRACE_MS = 300;
+/** Silence grows slowly: it is enough to look now and then. */
+const LOOK_EVERY_MS = 10;
 
 /** A leader that no quorum has answered for long steps down. */
 export const leaderKeepsItsLease: Invariant = {
@@ -16,6 +18,7 @@ export const leaderKeepsItsLease: Invariant = {
     /** When each follower last answered the leader of a term, by term. */
     const answers = new Map<number, Map<string, number>>();
     const lateSince = new Map<string, number>();
+    const lookAgainMs = new Map<string, number>();
     const quorumAnsweredMs = (node: NodeView, term: number): number => {
       const configuration = node.raft?.getConfiguration().configuration();
       if (configuration === undefined) return now;
@@ -45,7 +48,9 @@ export const leaderKeepsItsLease: Invariant = {
           lateSince.delete(id);
           return;
         }
-        if (now < LIMIT_MS || now - quorumAnsweredMs(node, raft.currentTerm()) < LIMIT_MS) {
+        if (now < Math.max(LIMIT_MS, lookAgainMs.get(id) ?? 0)) return;
+        lookAgainMs.set(id, now + LOOK_EVERY_MS);
+        if (now - quorumAnsweredMs(node, raft.currentTerm()) < LIMIT_MS) {
           lateSince.delete(id);
           return;
         }

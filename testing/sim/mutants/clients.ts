@@ -35,6 +35,26 @@ export const brokenAnswers: readonly Mutant[] = [
     caughtBy: ['truthful-outcomes'],
   },
   {
+    name: 'barrier-answered-early',
+    title: 'a barrier is answered before it is committed',
+    edits: [
+      {
+        file: 'raft/runtime/effects.ts',
+        find: 'inFlight.push(entry.index, future, sizeOf(entry));',
+        replace:
+          'const early = future !== null && entry.type === 4;\n' +
+          '      inFlight.push(entry.index, early ? null : future, sizeOf(entry));\n' +
+          '      if (early) {\n' +
+          '        future.setIndex(entry.index);\n' +
+          '        future.applied(undefined);\n' +
+          '      }',
+      },
+    ],
+    run: {},
+    seeds: 20,
+    caughtBy: ['barrier-waits'],
+  },
+  {
     name: 'verify-from-stale-answers',
     title: 'an answer to a request from before the question confirms a leader',
     edits: [

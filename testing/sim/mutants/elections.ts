@@ -68,7 +68,7 @@ export const brokenElections: readonly Mutant[] = [
     edits: [
       {
         file: 'raft/core/request-vote.ts',
-        find: '    if (!bytesEqual(node.vote.candidate, candidate)) return false;\n',
+        find: '    if (!bytesEqual(node.vote.candidate, candidate)) return false;',
         replace: '',
       },
     ],
@@ -127,6 +127,50 @@ export const brokenElections: readonly Mutant[] = [
     run: { faults: DIVIDED },
     seeds: 100,
     caughtBy: ['leader-completeness'],
+  },
+  {
+    name: 'pre-vote-refreshes-contact',
+    title: 'who is asked for a pre-vote takes it for a word of its leader',
+    edits: [
+      {
+        file: 'raft/core/core.ts',
+        find: '      onRequestPreVote(node, input.request, input.ticket, out);',
+        replace:
+          '      node.lastContactMs = now.ms;\n' +
+          '      onRequestPreVote(node, input.request, input.ticket, out);',
+      },
+    ],
+    run: { faults: DIVIDED },
+    seeds: 40,
+    caughtBy: ['pre-vote-is-no-contact'],
+  },
+  {
+    name: 'stale-vote-counted',
+    title: 'an answer to an older campaign counts as a vote',
+    edits: [
+      {
+        file: 'raft/core/election.ts',
+        find: "  if (node.candidacy !== candidacy || candidacy.phase !== 'asking-votes') return;",
+        replace: '  if (node.candidacy === null) return;',
+      },
+      {
+        file: 'raft/core/election.ts',
+        find: '  const { votes } = candidacy;',
+        replace: '  const { votes } = node.candidacy ?? candidacy;',
+      },
+      {
+        file: 'raft/core/election.ts',
+        find: 'reply.granted && reply.term === node.currentTerm',
+        replace: 'reply.granted',
+      },
+    ],
+    run: {
+      faults: ['stalled-link', 'slow-link', 'isolate', 'kill'],
+      faultEveryMs: 80,
+      profile: { ...ELECTIONS, nodes: 3, rpcTimeoutMs: 600 },
+    },
+    seeds: 600,
+    caughtBy: ['election-safety', 'leader-completeness'],
   },
   {
     name: 'lease-too-long',

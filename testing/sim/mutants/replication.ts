@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.ts';
-import { DIVIDED, ORPHANS } from './runs.ts';
-import { orphanLongSuffixes } from './scripts.ts';
+import { DIVIDED, LATE_ANSWERS, ORPHANS } from './runs.ts';
+import { answerLate, orphanLongSuffixes } from './scripts.ts';
 
 /** Bugs in how entries spread and commit. */
 export const brokenReplication: readonly Mutant[] = [
@@ -16,6 +16,37 @@ export const brokenReplication: readonly Mutant[] = [
     ],
     run: { faults: DIVIDED },
     seeds: 400,
+    caughtBy: ['committed-on-quorum'],
+  },
+  {
+    name: 'previous-term-unchecked',
+    title: 'a follower appends behind an entry of another term',
+    edits: [
+      {
+        file: 'raft/core/append-entries.ts',
+        find: '  if (ours !== remote) {',
+        replace: '  if (ours !== remote && index < 0) {',
+      },
+    ],
+    run: {
+      faults: ['isolate', 'split', 'kill', 'pause'],
+      profile: { memberChanges: false, trailingLogs: 1000, workEveryMs: 10 },
+    },
+    seeds: 400,
+    caughtBy: ['log-matching', 'persist-before-reply'],
+  },
+  {
+    name: 'stale-reply-counted',
+    title: 'an answer to an earlier leadership counts for the present one',
+    edits: [
+      {
+        file: 'raft/core/core.ts',
+        find: '  const { leadership } = input;\n  if (node.leadership !== leadership) return;',
+        replace: '  const { leadership } = node;\n  if (leadership === null) return;',
+      },
+    ],
+    run: { faults: [], script: answerLate, profile: LATE_ANSWERS },
+    seeds: 100,
     caughtBy: ['committed-on-quorum'],
   },
   {

@@ -17,7 +17,7 @@ export async function hunt(mutant: Mutant, limit = mutant.seeds): Promise<Hunted
   const planted = await plant(mutant.edits);
   const seen: string[] = [];
   for (let seed = 1; seed <= limit; seed += 1) {
-    const options = { ...mutant.run, seed };
+    const options = { ...mutant.run, seed, traceLines: 0 };
     const { violation: own } = await runSimulation(options);
     if (own !== null) {
       const unplanted = `seed ${seed}: ${own.invariant}: ${own.message}`;

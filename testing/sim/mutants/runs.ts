@@ -34,3 +34,15 @@ export const ORPHANS: Partial<Profile> = {
   electionTimeoutMs: 100,
   leaseTimeoutMs: 100,
 };
+
+/** Clusters for `answerLate`: what a server says is believed however late it comes. */
+export const LATE_ANSWERS: Partial<Profile> = {
+  ...ELECTIONS,
+  rpcTimeoutMs: 600,
+  maxAppendEntries: 64,
+  readDelayMs: 0,
+  diskSpeed: { minSyncMs: 0.1, maxSyncMs: 0.5 },
+};
+
+/** Clusters whose leaders hand over. */
+export const TRANSFERS: Partial<Profile> = { nodes: 3, spares: 0, memberChanges: false };

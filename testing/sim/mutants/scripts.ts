@@ -22,9 +22,7 @@ export function orphanLongSuffixes(cluster: SimCluster, random: Random): void {
     if (leader === undefined) return;
     isolate(cluster, leader);
     const orphans = randomInteger(random, 5, 80);
-    leader.process?.deliver(1, () => {
-      for (let i = 0; i < orphans; i += 1) leader.raft?.apply(utf8(`orphan${i}=${round}`));
-    });
+    flood(leader, orphans, `orphan${round}`);
     scheduler.schedule(400, () => network.heal());
   };
   for (const round of [1, 2, 3]) scheduler.schedule(500 * round, () => cutOff(round));
@@ -68,5 +66,58 @@ export function hangTheLeader(cluster: SimCluster, random: Random): void {
   cluster.world.scheduler.schedule(500, () => {
     const leader = cluster.someLeader(random);
     if (leader !== undefined) leader.disk.nextFault = 'hang';
+  });
+}
+
+/** A burst of commands to one node. */
+function flood({ process, raft }: SimNode, count: number, tag: string): void {
+  process?.deliver(0, () => {
+    for (let i = 0; i < count; i += 1) raft?.apply(utf8(`${tag}${i}=${tag}`));
+  });
+}
+
+/** Messages go within these groups only. */
+function partition(cluster: SimCluster, ...groups: readonly (readonly SimNode[])[]): void {
+  const { network } = cluster.world;
+  for (const group of groups) {
+    for (const a of group) {
+      for (const b of cluster.nodes) {
+        if (group.includes(b)) continue;
+        network.cut(a.address, b.address);
+        network.cut(b.address, a.address);
+      }
+    }
+  }
+}
+
+/**
+ * The leader and a friend are cut off, and what the friend says comes late. Meanwhile the others go
+ * on, both lose what they wrote alone, and the leader is given its office back. Then the friend's
+ * word comes, of entries that it no longer has.
+ */
+export function answerLate(cluster: SimCluster, random: Random): void {
+  const { scheduler, network } = cluster.world;
+  scheduler.schedule(600, () => {
+    const leader = cluster.someLeader(random);
+    if (leader === undefined) return;
+    const [friend, ...others] = cluster.nodes.filter((node) => node !== leader);
+    if (friend === undefined) return;
+    partition(cluster, [leader, friend], others);
+    network.reset(leader.address);
+    network.stall(friend.address, leader.address, 520);
+    flood(leader, 40, 'orphan');
+    scheduler.schedule(320, () => network.heal());
+    scheduler.schedule(400, () => {
+      const present = cluster.someLeader(random);
+      const { id, address } = leader;
+      present?.process?.deliver(0, () => present.raft?.leadershipTransferToServer(id, address));
+    });
+    scheduler.schedule(480, () => {
+      for (const deaf of cluster.nodes) {
+        if (deaf !== leader && deaf !== others[0]) network.cut(leader.address, deaf.address);
+      }
+      flood(leader, 60, 'fresh');
+    });
+    scheduler.schedule(900, () => network.heal());
   });
 }

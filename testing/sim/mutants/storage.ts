@@ -144,4 +144,52 @@ export const brokenStorage: readonly Mutant[] = [
     seeds: 400,
     caughtBy: ['state-machine-safety', 'log-matching', 'leader-speaks-for-its-term'],
   },
+  {
+    name: 'snapshot-index-off-by-one',
+    title: 'a snapshot says that it holds one entry less than it does',
+    edits: [
+      {
+        file: 'raft/runtime/fsm-loop.ts',
+        find: 'const [index, term] = [this.#lastIndex, this.#lastTerm];',
+        replace: 'const [index, term] = [Math.max(this.#lastIndex - 1, 1), this.#lastTerm];',
+      },
+    ],
+    run: {
+      faults: [...CRASHES, 'isolate'],
+      profile: { snapshotThreshold: 1, snapshotIntervalMs: 100, userRestores: false },
+    },
+    seeds: 60,
+    caughtBy: ['state-ordering', 'state-machine-safety'],
+  },
+  {
+    name: 'applied-twice-after-install',
+    title: 'what was handed over before a snapshot came is applied behind it once more',
+    edits: [
+      {
+        file: 'raft/runtime/fsm-loop.ts',
+        find: '    return this.#errand(this.#handedTo, async () => {',
+        replace: '    return this.#errand(0, async () => {',
+      },
+      {
+        file: 'raft/runtime/fsm-loop.ts',
+        find: '      this.#handedTo = index;\n',
+        replace:
+          '      if (this.#finished < this.#handedTo) await this.#applyBatch();\n' +
+          '      this.#handedTo = index;\n',
+      },
+    ],
+    run: {
+      faults: ['isolate', 'loss', 'reset', 'pause', 'storm'],
+      profile: {
+        applyMs: 3,
+        snapshotThreshold: 1,
+        snapshotIntervalMs: 50,
+        trailingLogs: 0,
+        workEveryMs: 10,
+        userRestores: false,
+      },
+    },
+    seeds: 400,
+    caughtBy: ['state-ordering', 'state-machine-safety'],
+  },
 ];
