@@ -6,8 +6,12 @@ const MINUTE_MS = 60_000;
 // The tests of interop/ need Go, and have a run of their own: `npm run test:interop`.
 const never = ['**/node_modules/**', 'dist/**', 'interop/**'];
 
-/** Rules and loops, on clocks and stores of their own. */
-const rules = ['raft/**/*.test.ts', 'internal/**/*.test.ts'];
+/** Tests that keep nothing outside of themselves: a process for each file would only cost time. */
+const together = [
+  '{raft,internal,transport,observer,bench}/**/*.test.ts',
+  '{snapshot,examples/kv}/*.test.ts',
+  'testing/{check,conformance,fake,kit,readme,tidy}/*.test.ts',
+];
 
 export default defineConfig({
   test: {
@@ -28,9 +32,8 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'rules',
-          include: rules,
-          // They keep nothing outside of their tests: a process for each file would only cost time.
+          name: 'unit',
+          include: together,
           isolate: false,
           testTimeout: MINUTE_MS,
           hookTimeout: MINUTE_MS,
@@ -39,9 +42,9 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'unit',
+          name: 'apart',
           include: ['**/*.test.ts'],
-          exclude: [...never, 'testing/sim/**', 'testing/e2e/**', ...rules],
+          exclude: [...never, 'testing/sim/**', 'testing/e2e/**', ...together],
           testTimeout: MINUTE_MS,
           hookTimeout: MINUTE_MS,
         },
