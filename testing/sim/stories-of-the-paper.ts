@@ -244,7 +244,8 @@ export const storiesOfThePaper: readonly Story[] = [
     'a pre-vote that is taken for a word of the leader',
     'pre-vote-is-no-contact',
     (stage) => {
-      stage.step('b', { heardAtMs: 500 });
+      stage.step('b');
+      Object.assign(stage.shown.get('b') ?? {}, { heardAtMs: 500 });
       stage.court.replySent('sim:b', 'sim:a', preVoteOf(2, 'a'), new RequestPreVoteResponse({}));
     },
   ],
@@ -253,7 +254,8 @@ export const storiesOfThePaper: readonly Story[] = [
     null,
     (stage) => {
       stage.elect(1);
-      stage.step('b', { heardAtMs: 500 });
+      stage.step('b');
+      Object.assign(stage.shown.get('b') ?? {}, { heardAtMs: 500 });
       const beat = new AppendEntriesRequest({ term: 1, rpcHeader: header('a') });
       stage.court.replySent('sim:b', 'sim:a', beat, appended(1));
       stage.step('a', { role: RaftState.Follower, heardAtMs: 600 });

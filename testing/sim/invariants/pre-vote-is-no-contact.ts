@@ -20,14 +20,20 @@ export const preVoteIsNoContact: Invariant = {
         leading.delete(id);
       },
       stepped(node) {
-        if (node.raft?.state() === RaftState.Leader) leading.add(node.id);
-        else if (leading.delete(node.id)) heardAtMs.set(node.id, node.heardAtMs ?? 0);
+        const { id, raft } = node;
+        if (raft?.state() === RaftState.Leader) leading.add(id);
+        // A node may answer in the event in which it comes up, before it can be looked at.
+        else if (leading.delete(id) || (raft !== null && !heardAtMs.has(id))) {
+          heardAtMs.set(id, node.heardAtMs ?? 0);
+        }
       },
       replySent(node, _request, { kind }) {
-        const { id } = node;
+        const { id, raft } = node;
+        const heardBeforeMs = heardAtMs.get(id);
+        if (raft === null || heardBeforeMs === undefined || leading.has(id)) return;
         const nowMs = node.heardAtMs ?? 0;
         if (kind !== 'RequestPreVoteResponse') heardAtMs.set(id, nowMs);
-        else if (!leading.has(id) && nowMs > (heardAtMs.get(id) ?? 0) + ROUNDING_MS) {
+        else if (nowMs > heardBeforeMs + ROUNDING_MS) {
           violated(`${id} takes a pre-vote at ${nowMs.toFixed(1)} ms for a word of its leader`);
         }
       },

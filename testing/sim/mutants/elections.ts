@@ -145,34 +145,6 @@ export const brokenElections: readonly Mutant[] = [
     caughtBy: ['pre-vote-is-no-contact'],
   },
   {
-    name: 'stale-vote-counted',
-    title: 'an answer to an older campaign counts as a vote',
-    edits: [
-      {
-        file: 'raft/core/election.ts',
-        find: "  if (node.candidacy !== candidacy || candidacy.phase !== 'asking-votes') return;",
-        replace: '  if (node.candidacy === null) return;',
-      },
-      {
-        file: 'raft/core/election.ts',
-        find: '  const { votes } = candidacy;',
-        replace: '  const { votes } = node.candidacy ?? candidacy;',
-      },
-      {
-        file: 'raft/core/election.ts',
-        find: 'reply.granted && reply.term === node.currentTerm',
-        replace: 'reply.granted',
-      },
-    ],
-    run: {
-      faults: ['stalled-link', 'slow-link', 'isolate', 'kill'],
-      faultEveryMs: 80,
-      profile: { ...ELECTIONS, nodes: 3, rpcTimeoutMs: 600 },
-    },
-    seeds: 600,
-    caughtBy: ['election-safety', 'leader-completeness'],
-  },
-  {
     name: 'lease-too-long',
     title: 'a leader believes for minutes that a quorum hears it',
     edits: [

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.ts';
-import { DIVIDED } from './runs.ts';
-import { deposeWhileReading, orphanLongSuffixes } from './scripts.ts';
+import { DIVIDED, SLOW_TO_YIELD } from './runs.ts';
+import { deposeWhileReading, orphanLongSuffixes, oustQuietly } from './scripts.ts';
 
 /** One bug or more for each of the rules 1 to 12 that attacking the design found. */
 export const brokenRules: readonly Mutant[] = [
@@ -220,8 +220,8 @@ export const brokenRules: readonly Mutant[] = [
         replace: "  else out.push({ kind: 'settle', ticket, value: node.commitIndex });",
       },
     ],
-    run: { faults: ['isolate', 'pause'] },
-    seeds: 60,
+    run: { faults: [], script: oustQuietly, profile: SLOW_TO_YIELD },
+    seeds: 40,
     caughtBy: ['linear-reads'],
   },
   {

@@ -46,3 +46,16 @@ export const LATE_ANSWERS: Partial<Profile> = {
 
 /** Clusters whose leaders hand over. */
 export const TRANSFERS: Partial<Profile> = { nodes: 3, spares: 0, memberChanges: false };
+
+/** Clusters for `oustQuietly`: a leader that hears nothing believes in its office for long. */
+export const SLOW_TO_YIELD: Partial<Profile> = {
+  nodes: 3,
+  spares: 0,
+  memberChanges: false,
+  mixedConfigs: false,
+  workEveryMs: 5,
+  heartbeatTimeoutMs: 250,
+  electionTimeoutMs: 250,
+  leaseTimeoutMs: 250,
+  diskSpeed: { minSyncMs: 2, maxSyncMs: 4 },
+};

@@ -121,3 +121,20 @@ export function answerLate(cluster: SimCluster, random: Random): void {
     scheduler.schedule(900, () => network.heal());
   });
 }
+
+/**
+ * Three times a leader hands over and is cut off before it hears that another was elected. Until
+ * its lease ends it believes that it leads.
+ */
+export function oustQuietly(cluster: SimCluster, random: Random): void {
+  const { scheduler, network } = cluster.world;
+  for (const round of [1, 2, 3]) {
+    scheduler.schedule(500 * round, () => {
+      const leader = cluster.someLeader(random);
+      if (leader === undefined) return;
+      leader.process?.deliver(0, () => leader.raft?.leadershipTransfer());
+      scheduler.schedule(randomInteger(random, 2, 8), () => isolate(cluster, leader));
+      scheduler.schedule(400, () => network.heal());
+    });
+  }
+}
