@@ -22,7 +22,7 @@ interface Page {
  * Every call answers at once. Entries are kept as they are given, not copied. Go: `InmemStore`.
  */
 export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, AtomicStableStore {
-  /** By index / {@link PAGE_ENTRIES}: a map of all entries costs much more, a list allows no gap. */
+  /** A map of all entries would cost much more; a list would allow no gap. */
   readonly #pages = new Map<number, Page>();
   readonly #values = new Map<string, Uint8Array>();
   readonly #numbers = new Map<string, number>();
