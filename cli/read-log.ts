@@ -20,7 +20,8 @@ export interface StoredLog {
   readonly runs: readonly Run[];
   /** Indexes whose records are damaged. */
   readonly unreadable: ReadonlySet<number>;
-  readonly currentTerm: number;
+  /** `null` when it cannot be read. */
+  readonly currentTerm: number | null;
   readonly voteTerm: number;
   /** True when the file was written while it was read. */
   readonly isInUse: boolean;
@@ -65,7 +66,10 @@ async function readEntries(file: LMDBFile, report: Report) {
 }
 
 async function readTerms(file: LMDBFile, report: Report) {
-  const numbers = { CurrentTerm: 0, LastVoteTerm: 0 };
+  const numbers: { CurrentTerm: number | null; LastVoteTerm: number } = {
+    CurrentTerm: 0,
+    LastVoteTerm: 0,
+  };
   for await (const { key, value } of file.database('stable', (text) => report('', text))) {
     const name = utf8ToString(key);
     const what = `stable key ${JSON.stringify(name)}`;
@@ -76,6 +80,7 @@ async function readTerms(file: LMDBFile, report: Report) {
       }
     } catch (error) {
       report('', error);
+      if (name === 'CurrentTerm') numbers.CurrentTerm = null;
     }
   }
   return { currentTerm: numbers.CurrentTerm, voteTerm: numbers.LastVoteTerm };

@@ -9,7 +9,7 @@ import { silentLogger } from '../index.ts';
 import { utf8 } from '../internal/bytes.ts';
 import { ZERO_TIME } from '../internal/timestamp.ts';
 import { Configuration, ServerSuffrage } from '../raft/configuration.ts';
-import type { Log } from '../raft/log.ts';
+import { type Log, LogType } from '../raft/log.ts';
 import { KEY_CURRENT_TERM, KEY_LAST_VOTE_TERM } from '../raft/stable.ts';
 import { newFileSnapshotStoreWithLogger } from '../snapshot/new-file-snapshot-store.ts';
 import { newLMDBStore } from '../store/lmdb-store.ts';
@@ -114,6 +114,108 @@ describe('verify', () => {
     expect(await text()).toMatch(/stable key "LastVoteTerm" is damaged/);
   });
 
+  it('compares nothing with a current term that it cannot read', async () => {
+    await store(range(1, 5), 3, 2);
+    await snapshot(4, 1);
+    const before = await readFile(dataFile());
+    await damage(dataFile(), KEY_CURRENT_TERM, KEY_CURRENT_TERM.length + 12);
+    expect(await readFile(dataFile())).not.toEqual(before);
+    const { lines } = await verify(directory);
+    expect(lines[0]).toBe('log: 5 entries, 1 to 5; current term unknown');
+    expect(lines.filter((line) => line.startsWith('bad: '))).toEqual([
+      expect.stringMatching(/stable key "CurrentTerm" is damaged/),
+    ]);
+  });
+
+  it('has one finding for one damaged entry, be it the first one or one in a gap', async () => {
+    await store(range(1, 5));
+    const bad = async () => (await text()).match(/^bad: /gm);
+    const whole = await readFile(dataFile());
+    for (const index of [1, 3]) {
+      await damage(dataFile(), new Uint8Array(100).fill(index), 50);
+      expect(await bad()).toHaveLength(1);
+      await writeFile(dataFile(), whole);
+    }
+  });
+
+  it('knows a store of a newer release from one of another program', async () => {
+    await store(range(1, 5));
+    const whole = await readFile(dataFile());
+    const mark = utf8('quorate store 1');
+    await damage(dataFile(), mark, mark.length - 1);
+    expect(await text()).toMatch(/^bad: .*its format is "quorate store Z"/m);
+    expect(await text()).toMatch(/^do: Use the release that wrote it/m);
+    await writeFile(dataFile(), whole);
+    await damage(dataFile(), mark);
+    expect(await text()).toMatch(/^bad: .*its format is "Zuorate store 1"/m);
+    expect(await text()).toMatch(/^do: Do not start a node/m);
+  });
+
+  it('reads what was written last', async () => {
+    await store(range(1, 5));
+    for (const last of [6, 7, 8]) {
+      const lmdb = await newLMDBStore({ path: join(directory, 'raft') });
+      await lmdb.storeLogs([entry(last)]);
+      await lmdb.close();
+      expect(await text()).toMatch(new RegExp(`^log: ${last} entries, 1 to ${last};`));
+    }
+  });
+
+  it('names a page of a large value', async () => {
+    await store([...range(1, 5), entry(6, 1, 20_000)]);
+    const bytes = await readFile(dataFile());
+    const at = bytes.indexOf(new Uint8Array(1000).fill(6));
+    bytes.writeUInt8(0, at - (at % 4096) + 18);
+    await writeFile(dataFile(), bytes);
+    expect(await text()).toMatch(/page (\d+) is damaged: it says that it is page \1 of kind 0/);
+  });
+
+  it('names a configuration that says nothing, though its record is whole', async () => {
+    await store([...range(1, 2), { ...entry(3), type: LogType.LogConfiguration }]);
+    expect(await text()).toMatch(/^bad: .*data\.mdb, index 3: /m);
+  });
+
+  it('finds a value that ends behind its page', async () => {
+    await store(range(1, 20));
+    const bytes = await readFile(dataFile());
+    const key = [0, 0, 0, 0, 0, 0, 0, 7, 1];
+    for (let at = bytes.indexOf(new Uint8Array(key)); at >= 0; ) {
+      bytes.writeUInt16LE(0xffff, at - 8);
+      at = bytes.indexOf(new Uint8Array(key), at + 1);
+    }
+    await writeFile(dataFile(), bytes);
+    expect(await text()).toMatch(/page \d+ is damaged: a value is cut off/);
+  });
+
+  it('names a page that lies where another one belongs', async () => {
+    await store(range(1, 3000));
+    const bytes = await readFile(dataFile());
+    const pageOf = (index: number) => {
+      const at = bytes.lastIndexOf(new Uint8Array(100).fill(index));
+      return at - (at % 4096);
+    };
+    bytes.copy(bytes, pageOf(200), pageOf(100), pageOf(100) + 4096);
+    await writeFile(dataFile(), bytes);
+    expect(await text()).toMatch(/page (\d+) is damaged: it says that it is page (?!\1 )\d+ /);
+  });
+
+  it('does not judge what a node is writing', async () => {
+    await store(range(1, 300));
+    const lmdb = await newLMDBStore({ path: join(directory, 'raft') });
+    let thrown: unknown;
+    // A node may just pause while its data are read.
+    for (let index = 301; thrown === undefined; index += 1) {
+      const written = lmdb.storeLogs([entry(index)]);
+      await verify(directory).catch((error) => {
+        thrown = error;
+      });
+      await written;
+    }
+    await lmdb.close();
+    expect(thrown).toBeInstanceOf(NotADataDirectory);
+    expect(thrown).toMatchObject({ message: `a node writes to ${directory}: stop it first` });
+  });
+
   it('names a damaged page, and reads the others', async () => {
     await store(range(1, 3000));
     const bytes = await readFile(dataFile());
@@ -182,6 +284,37 @@ describe('verify', () => {
     expect(await text()).toMatch(/meta\.json: malformed meta\.json/);
   });
 
+  it('takes what another release or another place wrote for what it is', async () => {
+    const id = await snapshot(7, 1);
+    const meta = join(directory, 'snapshots', id, 'meta.json');
+    const whole = await readFile(meta, 'utf8');
+    await writeFile(meta, whole.replace('"Version":1', '"Version":9'));
+    expect(await text()).toMatch(/^bad: .*meta\.json: unsupported snapshot version 9/m);
+    expect(await text()).toMatch(/^do: Use the release that wrote it/m);
+    await writeFile(meta, whole.replace(/"CRC":"[^"]*"/, '"CRC":null'));
+    expect(await text()).toMatch(/^bad: .*state\.bin: expected checksum , its bytes have/m);
+    await writeFile(meta, whole.replaceAll(id, '1-2-3'));
+    expect(await text()).toMatch(/^bad: .*meta\.json: its ID is "1-2-3"/m);
+  });
+
+  it('finds a current term from before the snapshot', async () => {
+    await store([], 2);
+    await snapshot(5, 3);
+    expect(await text()).toMatch(/CurrentTerm: term 2 is below 3, the term of 3-5-/);
+  });
+
+  it('finds that one entry is missing, or that a snapshot just reaches up to the log', async () => {
+    await store(range(5, 9));
+    const id = await snapshot(7, 1);
+    await snapshot(4, 1);
+    await writeFile(join(directory, 'snapshots', id, 'state.bin'), 'state of 8');
+    expect(await text()).toMatch(/do: Move the directory of that snapshot away/);
+    const lmdb = await newLMDBStore({ path: join(directory, 'raft') });
+    await lmdb.deleteRange(5, 5);
+    await lmdb.close();
+    expect(await text()).toMatch(/index 5: missing: the log starts at 6.*snapshots end at 4/);
+  });
+
   it('counts what a crash left unfinished, which is no damage', async () => {
     await mkdir(join(directory, 'snapshots', '1-2-3.tmp'), { recursive: true });
     expect(await verify(directory)).toEqual({
@@ -193,6 +326,10 @@ describe('verify', () => {
   it('refuses what is no data directory in one line', async () => {
     await expect(verify(join(directory, 'none'))).rejects.toThrow(NotADataDirectory);
     await expect(verify(directory)).rejects.toThrow(/expected data\.mdb or snapshots in/);
+    await store(range(1, 5));
+    const other = await newLMDBStore({ path: join(directory, 'other') });
+    await other.close();
+    await expect(verify(directory)).rejects.toThrow(/expected one store below .*, got .*other/);
   });
 });
 
