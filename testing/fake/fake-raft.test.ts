@@ -1,14 +1,17 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
+  type BatchingFSM,
+  type ConfigurationStore,
   defaultConfig,
   ErrLeadershipLost,
   ErrNotLeader,
   ErrRaftShutdown,
   type FSM,
   newRaft,
+  type Observation,
   RaftState,
 } from '../../index.ts';
-import { utf8 } from '../../internal/bytes.ts';
+import { utf8, utf8ToString } from '../../internal/bytes.ts';
 import { newDeferred } from '../../internal/deferred.ts';
 import { newInmemSnapshotStore } from '../../snapshot/index.ts';
 import { newInmemStore } from '../../store/index.ts';
@@ -97,6 +100,95 @@ describe('FakeRaft', () => {
       expect(await future.error()).toBe(error);
     }
     gate.resolve();
+  });
+
+  it('says who leads to those who listen, once, and nothing to those who left', async () => {
+    const raft = new FakeRaft(new MockFSM());
+    const told: string[] = [];
+    const observer = { observe: ({ data }: Observation) => void told.push(data.kind) };
+    raft.registerObserver(observer);
+    for (let i = 0; i < 2; i += 1) raft.loseLeadership({ id: 'b', address: 'b:1' });
+    expect(told).toEqual(['RaftState', 'LeaderObservation']);
+    expect(await raft.leaderCh().receive()).toEqual({ done: false, value: false });
+    raft.deregisterObserver(observer);
+    raft.loseLeadership();
+    expect(told).toHaveLength(2);
+    await raft.shutdown();
+    expect(await raft.leaderCh().receive()).toMatchObject({ done: true });
+  });
+
+  it('begins each term with an entry of its own', async () => {
+    const raft = new FakeRaft(new MockFSM());
+    raft.loseLeadership();
+    raft.gainLeadership();
+    expect([raft.lastIndex(), raft.appliedIndex()]).toEqual([2, 2]);
+    expect(raft.apply(utf8('a')).index()).toBe(3);
+  });
+
+  it('keeps what it was given: a command that is changed later, fields of a config', async () => {
+    const gate = newDeferred<void>();
+    const seen: string[] = [];
+    const fsm: FSM = {
+      apply: async ({ data }) => {
+        await gate.promise;
+        seen.push(utf8ToString(data));
+      },
+      snapshot: () => ({ persist: () => {}, release: () => {} }),
+      restore: () => {},
+    };
+    const raft = new FakeRaft(fsm);
+    const command = utf8('b');
+    const futures = [raft.apply(utf8('a')), raft.apply(command)];
+    command.fill(0);
+    gate.resolve();
+    await Promise.all(futures);
+    expect(seen).toEqual(['a', 'b']);
+    const config = { ...raft.reloadableConfig(), trailingLogs: 7 };
+    raft.reloadConfig(config);
+    config.trailingLogs = 8;
+    expect(raft.reloadableConfig().trailingLogs).toBe(7);
+  });
+
+  it('uses what a state machine is able to, and passes on how it fails', async () => {
+    const configurations: number[] = [];
+    const error = new Error('no');
+    const fsm: BatchingFSM & ConfigurationStore = {
+      apply: () => 'one by one',
+      applyBatch: ([log]) => {
+        if (utf8ToString(log?.data ?? null) === 'bad') throw error;
+        return ['as a batch'];
+      },
+      storeConfiguration: (index) => void configurations.push(index),
+      snapshot: () => ({ persist: () => {}, release: () => {} }),
+      restore: () => {},
+    };
+    const raft = new FakeRaft(fsm);
+    expect(await raft.apply(utf8('good'))).toBe('as a batch');
+    expect(await raft.apply(utf8('bad')).error()).toBe(error);
+    await raft.addVoter('b', 'b:1');
+    expect(configurations).toEqual([4]);
+  });
+
+  it('writes a snapshot as it is, and lets go of it', async () => {
+    let released = 0;
+    const piece = new Uint8Array(1);
+    const raft = new FakeRaft({
+      apply: () => null,
+      snapshot: () => ({
+        persist: async (sink) => {
+          for (const at of [1, 2]) await sink.write(piece.fill(at));
+        },
+        release: () => {
+          released += 1;
+        },
+      }),
+      restore: () => {},
+    });
+    const taken = raft.snapshot();
+    await taken;
+    const bytes: number[] = [];
+    for await (const chunk of (await taken.open()).reader) bytes.push(...chunk);
+    expect([bytes, released]).toEqual([[1, 2], 1]);
   });
 
   it('changes its configuration, and hands its leadership over', async () => {
