@@ -1,38 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { utf8 } from '../../internal/bytes.ts';
-import { firstOf, type Led, leadersOf, led } from '../../testing/behaviour-fixture.ts';
+import { firstOf, type Led, led } from '../../testing/behaviour-fixture.ts';
 import type { TestNode } from '../../testing/runtime-fixture.ts';
-import type { ApplyFuture } from '../future.ts';
+import { writer } from '../../testing/writer-fixture.ts';
 
 // hashicorp's fuzz tests of these names call RemovePeer, which protocol 3 refuses, and go on: no
 // server is ever removed there.
-
-const EVERY_MS = 5;
-
-/** Keeps writing through whoever leads, until it is told to stop. */
-function writer({ nodes, time }: Led) {
-  const acknowledged: string[] = [];
-  let isOver = false;
-  let count = 0;
-  const write = (): void => {
-    if (isOver) return;
-    time.scheduler.schedule(EVERY_MS, write);
-    const [leader] = leadersOf(nodes.nodes);
-    if (leader === undefined) return;
-    count += 1;
-    const command = `${count}`;
-    const future: ApplyFuture = leader.raft.apply(utf8(command));
-    void future.error().then((error) => error ?? acknowledged.push(command));
-  };
-  write();
-  return {
-    acknowledged,
-    async stop(): Promise<void> {
-      isOver = true;
-      await time.pass(200);
-    },
-  };
-}
 
 /** All of `nodes` were told the same commands, each once, and every one that was acknowledged. */
 async function expectAll(cluster: Led, nodes: readonly TestNode[], words: readonly string[]) {
@@ -67,7 +39,7 @@ describe('while somebody writes', () => {
   it('two servers join, two others leave, and nothing is lost (test 159, test 160)', async () => {
     const cluster = await led(3);
     const { nodes, time, leader, raft, others } = cluster;
-    const writes = writer(cluster);
+    const writes = writer(cluster.nodes);
     await time.pass(300);
     const joined = await join(cluster, 2);
     expect(idsOf(leader)).toEqual(['a', 'b', 'c', 'd', 'e']);
@@ -85,7 +57,7 @@ describe('while somebody writes', () => {
   it('the leader of five is removed, and nothing is lost (test 161)', async () => {
     const cluster = await led(5, { config: { shutdownOnRemove: false } });
     const { nodes, time, leader, raft, others } = cluster;
-    const writes = writer(cluster);
+    const writes = writer(cluster.nodes);
     await time.pass(300);
     await time.result(raft.removeServer(leader.id));
     const next = await nodes.leader(others);
@@ -102,7 +74,7 @@ describe('while somebody writes', () => {
     const { nodes, time, leader, raft, others } = cluster;
     const [gone, ...staying] = others;
     if (gone === undefined) throw new Error('there are five nodes');
-    const writes = writer(cluster);
+    const writes = writer(cluster.nodes);
     await time.pass(300);
     nodes.isolate(gone);
     await time.result(raft.removeServer(gone.id));
