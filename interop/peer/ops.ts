@@ -37,7 +37,9 @@ async function applyMany({ raft }: PeerNode, request: Request): Promise<object> 
 }
 
 async function get({ raft, state }: PeerNode, request: Request): Promise<object> {
-  if (request.text('mode') === 'linear') await raft.barrier(request.timeout);
+  const mode = request.text('mode');
+  if (mode === 'linear') await raft.barrier(request.timeout);
+  if (mode === 'index') await raft.readIndex();
   return { value: state.get(request.text('key')), appliedIndex: raft.appliedIndex() };
 }
 

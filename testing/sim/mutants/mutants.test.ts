@@ -17,7 +17,7 @@ describe('a bug planted on purpose', () => {
     await expect(plant([edit])).rejects.toThrow('0 times');
     await expect(plant([{ ...edit, find: 'e' }])).rejects.toThrow(/has the text to replace \d\d/);
     const elsewhere = { ...edit, file: 'store/lmdb-store.ts' };
-    await expect(plant([elsewhere])).rejects.toThrow('no part of the simulator');
+    await expect(plant([elsewhere])).rejects.toThrow('no part of testing/sim');
   });
 
   it('is there for each of the rules 1 to 12', () => {

@@ -33,7 +33,7 @@ function apply(source: string, { file, find, replace }: Edit): string {
 }
 
 /** Applies the edits while the bundle is made; fails when one of the files is no part of it. */
-function patch(edits: readonly Edit[]): Plugin {
+function patch(edits: readonly Edit[], whole: string): Plugin {
   return {
     name: 'plant',
     setup({ onLoad, onEnd }) {
@@ -47,7 +47,7 @@ function patch(edits: readonly Edit[]): Plugin {
       onEnd(({ errors }) => {
         const [missing] = waiting.keys();
         if (missing === undefined || errors.length > 0) return undefined;
-        return { errors: [{ text: `${missing} is no part of the simulator` }] };
+        return { errors: [{ text: `${missing} is no part of ${whole}` }] };
       });
     },
   };
@@ -62,21 +62,31 @@ function isSimulator(module: unknown): module is PlantedSimulator {
   );
 }
 
+/** Builds a program for Node with some edits in it; packages are found from `outfile`. */
+export async function buildPlanted(
+  entryPoint: string,
+  outfile: string,
+  edits: readonly Edit[],
+): Promise<void> {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [entryPoint],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    packages: 'external',
+    logLevel: 'silent',
+    outfile,
+    plugins: [patch(edits, entryPoint)],
+  });
+}
+
 /** Builds the simulator with some edits in it, and loads it beside the one without. */
 export async function plant(edits: readonly Edit[]): Promise<PlantedSimulator> {
   const folder = await mkdtemp(join(tmpdir(), 'quorate-mutant-'));
   try {
     const outfile = join(folder, 'simulator.mjs');
-    await build({
-      absWorkingDir: ROOT,
-      entryPoints: ['testing/sim/index.ts'],
-      bundle: true,
-      format: 'esm',
-      platform: 'neutral',
-      logLevel: 'silent',
-      outfile,
-      plugins: [patch(edits)],
-    });
+    await buildPlanted('testing/sim/index.ts', outfile, edits);
     const module: unknown = await import(/* @vite-ignore */ pathToFileURL(outfile).href);
     if (isSimulator(module)) return module;
     throw new Error('the bundle does not export runSimulation');
