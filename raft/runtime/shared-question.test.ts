@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { VirtualTime } from '../../testing/runtime-fixture.ts';
+import { turn } from '../../testing/runtime-fixture.ts';
 import type { MainInput } from '../core/input.ts';
 import { ErrLeadershipLost, ErrRaftShutdown } from '../errors.ts';
 import { SettableFuture } from '../future.ts';
@@ -9,10 +9,8 @@ import { SharedQuestion } from './shared-question.ts';
 
 /** A question to rules that are played by the test. */
 function newQuestion(answer: (value: unknown) => MaybePromise<number> = Number) {
-  const time = new VirtualTime();
   const posted: MainInput[] = [];
   const node = {
-    clock: time.clock,
     ledger: new Ledger(),
     isStopped: false,
     post: (input: MainInput) => void posted.push(input),
@@ -23,15 +21,15 @@ function newQuestion(answer: (value: unknown) => MaybePromise<number> = Number) 
     for (const future of futures) question.ask(future);
     return futures;
   };
-  return { time, posted, node, ask };
+  return { posted, node, ask };
 }
 
-describe('a question that many ask in one turn', () => {
+describe('a question that many ask in one breath', () => {
   it('is one to the rules, and its answer goes to all of them', async () => {
-    const { time, posted, node, ask } = newQuestion();
+    const { posted, node, ask } = newQuestion();
     const futures = ask(3);
     expect(node.ledger.size).toBe(3);
-    await time.pass(1);
+    await turn();
     expect(posted).toEqual([{ kind: 'readIndex', ticket: 1 }]);
     node.ledger.settle(1, 7);
     expect(await Promise.all(futures)).toEqual([7, 7, 7]);
@@ -39,11 +37,11 @@ describe('a question that many ask in one turn', () => {
   });
 
   it('is not shared with those who ask after it was posted', async () => {
-    const { time, posted, node, ask } = newQuestion();
+    const { posted, node, ask } = newQuestion();
     const [early] = ask(1);
-    await time.pass(1);
+    await turn();
     const [late] = ask(1);
-    await time.pass(1);
+    await turn();
     expect(posted).toHaveLength(2);
     node.ledger.settle(1, 7);
     expect([early?.isSettled, late?.isSettled]).toEqual([true, false]);

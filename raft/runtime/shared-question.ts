@@ -1,4 +1,3 @@
-import type { Clock } from '../../internal/clock.ts';
 import { isPromiseLike } from '../../internal/deferred.ts';
 import type { MainInput, Ticket } from '../core/input.ts';
 import { ErrEnqueueTimeout, ErrRaftShutdown } from '../errors.ts';
@@ -8,14 +7,13 @@ import type { Ledger, Waiter } from './ledger.ts';
 
 /** What a question needs from its node. */
 export interface Asked {
-  readonly clock: Clock;
   readonly ledger: Ledger;
   readonly isStopped: boolean;
   readonly post: (input: MainInput) => void;
 }
 
-/** Everybody who asked in one turn of the loop. */
-class Turn<T> implements Waiter {
+/** Everybody who asked in one breath. */
+class Breath<T> implements Waiter {
   readonly #answer: (value: unknown) => MaybePromise<T>;
   readonly #futures: SettableFuture<T>[];
 
@@ -52,15 +50,16 @@ class Turn<T> implements Waiter {
 }
 
 /**
- * A question that many may ask at once. Whoever asks in the same turn of the loop shares a ticket:
- * the rules see one question and give one answer, however many wait for it. What is asked in a
- * later turn is another question, because the rules may have answered the first by then.
+ * A question that many may ask at once. Whoever asks in the same breath, before the micro-tasks
+ * that are queued now have run, shares a ticket: the rules see one question and give one answer,
+ * however many wait for it. All that one answer has woken ask the next question in one breath. What
+ * is asked later is another question, because the rules may have answered the first by then.
  */
 export class SharedQuestion<T> {
   readonly #node: Asked;
   readonly #input: (ticket: Ticket) => MainInput;
   readonly #answer: (value: unknown) => MaybePromise<T>;
-  #turn: Turn<T> | null = null;
+  #breath: Breath<T> | null = null;
 
   /** @param answer makes of what the rules say what callers are told, at once or later */
   constructor(
@@ -78,19 +77,19 @@ export class SharedQuestion<T> {
     const { ledger, isStopped } = this.#node;
     if (isStopped) future.fail(ErrRaftShutdown);
     else if (ledger.isFull) future.fail(ErrEnqueueTimeout);
-    else if (this.#turn === null) this.#begin(future);
+    else if (this.#breath === null) this.#begin(future);
     else {
       ledger.join();
-      this.#turn.add(future);
+      this.#breath.add(future);
     }
   }
 
   #begin(first: SettableFuture<T>): void {
-    const { clock, ledger, post } = this.#node;
-    this.#turn = new Turn(first, this.#answer);
-    const ticket = ledger.open(this.#turn);
-    clock.afterIO(() => {
-      this.#turn = null;
+    const { ledger, post } = this.#node;
+    this.#breath = new Breath(first, this.#answer);
+    const ticket = ledger.open(this.#breath);
+    queueMicrotask(() => {
+      this.#breath = null;
       post(this.#input(ticket));
     });
   }
