@@ -1,5 +1,12 @@
 import { contenders } from './contenders.ts';
-import { isRate, type Results, type RowResult, ratioTo, valuesOf } from './results.ts';
+import {
+  comparisonsOf,
+  isRate,
+  type Results,
+  type RowResult,
+  ratioTo,
+  valuesOf,
+} from './results.ts';
 import { median } from './statistics.ts';
 
 const MIB = 2 ** 20;
@@ -53,29 +60,17 @@ function summaryOf(rows: readonly RowResult[]): string[] {
     tableRow(['row', 'against', 'ours / theirs', '95 %', 'aim', '']),
     '|---|---|---|---|---|---|',
   ];
-  for (const result of rows) {
-    const { row } = result;
-    for (const name of row.contenders) {
-      const aim = row.aims?.[name];
-      const ratio = ratioTo(result, name);
-      if (aim === undefined || ratio === null) continue;
-      // A rate is to be higher; the time of a failover lower; of other times the speed is compared.
-      const isLess = row.kind === 'failover';
-      const invert = !isRate(row) && !isLess;
-      const middle = invert ? 1 / ratio.middle : ratio.middle;
-      const ends = invert ? [1 / ratio.high, 1 / ratio.low] : [ratio.low, ratio.high];
-      const reached = isLess ? middle <= aim : middle >= aim;
-      lines.push(
-        tableRow([
-          row.name,
-          contenders[name].name,
-          `**${shown(middle)}**`,
-          ends.map(shown).join(' to '),
-          `${isLess ? '≤' : '≥'} ${aim}`,
-          reached ? 'reached' : 'not reached',
-        ]),
-      );
-    }
+  for (const { row, against, ratio, aim, lessIsBetter, isReached } of comparisonsOf(rows)) {
+    lines.push(
+      tableRow([
+        row,
+        against,
+        `**${shown(ratio.middle)}**`,
+        `${shown(ratio.low)} to ${shown(ratio.high)}`,
+        `${lessIsBetter ? '≤' : '≥'} ${aim}`,
+        isReached ? 'reached' : 'not reached',
+      ]),
+    );
   }
   return [...lines, ''];
 }

@@ -1,4 +1,4 @@
-import type { ContenderName } from './contenders.ts';
+import { type ContenderName, contenders } from './contenders.ts';
 import type { Machine } from './machine.ts';
 import type { Sample } from './measure.ts';
 import type { Row } from './rows.ts';
@@ -36,4 +36,37 @@ export function ratioTo(result: RowResult, name: ContenderName): Interval | null
   const theirs = valuesOf(result, name);
   const own = valuesOf(result, ours);
   return own.length === 0 || theirs.length === 0 ? null : ratioOfMedians(own, theirs);
+}
+
+function inverse({ low, middle, high }: Interval): Interval {
+  return { low: 1 / high, middle: 1 / middle, high: 1 / low };
+}
+
+/** A ratio that was aimed at, and what it came to. */
+export interface Comparison {
+  readonly row: string;
+  readonly against: string;
+  readonly ratio: Interval;
+  readonly aim: number;
+  /** True for a failover, whose times are compared; of all other rows speeds are. */
+  readonly lessIsBetter: boolean;
+  readonly isReached: boolean;
+}
+
+/** Every ratio that was aimed at, in the order of the rows. */
+export function comparisonsOf(rows: readonly RowResult[]): Comparison[] {
+  return rows.flatMap((result) =>
+    result.row.contenders.flatMap((name) => {
+      const { row } = result;
+      const aim = row.aims?.[name];
+      const found = ratioTo(result, name);
+      if (aim === undefined || found === null) return [];
+      const lessIsBetter = row.kind === 'failover';
+      const inverted = !isRate(row) && !lessIsBetter;
+      const ratio = inverted ? inverse(found) : found;
+      const isReached = lessIsBetter ? ratio.middle <= aim : ratio.middle >= aim;
+      const against = contenders[name].name;
+      return [{ row: row.name, against, ratio, aim, lessIsBetter, isReached }];
+    }),
+  );
 }
