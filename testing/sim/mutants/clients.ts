@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.ts';
-import { DIVIDED } from './runs.ts';
+import { DIVIDED, SLOW_TO_YIELD } from './runs.ts';
+import { oustQuietly } from './scripts.ts';
 
 /** Bugs in what clients are told. */
 export const brokenAnswers: readonly Mutant[] = [
@@ -64,8 +65,8 @@ export const brokenAnswers: readonly Mutant[] = [
         replace: 'if (question.round > round) break;',
       },
     ],
-    run: { faults: ['pause', 'isolate', 'one-way'], profile: { workEveryMs: 5 } },
-    seeds: 600,
+    run: { faults: [], script: oustQuietly, profile: SLOW_TO_YIELD },
+    seeds: 200,
     caughtBy: ['verified-leader', 'linear-reads', 'linearizable-history'],
   },
   {
