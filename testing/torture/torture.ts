@@ -18,6 +18,8 @@ export interface TortureOptions {
   readonly seed: number;
   /** Names of faults. */
   readonly names: readonly string[];
+  /** Whether one node is Go, where its peer is built. */
+  readonly mayUseGo: boolean;
   /** Whether the data stay when something is wrong. */
   readonly keepsData: boolean;
   readonly say: (line: string) => void;
@@ -98,7 +100,7 @@ async function play(cluster: Cluster, options: TortureOptions): Promise<TortureR
  */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
   const { minutes, seed, say } = options;
-  const withGo = existsSync('interop/go/bin/peer');
+  const withGo = options.mayUseGo && existsSync('interop/go/bin/peer');
   say(`torture: seed ${seed}, ${minutes} min, ${withGo ? 'one node of five Go' : 'no Go'}`);
   const cluster = await Cluster.make(specsOf(withGo), true);
   let isGood = false;
