@@ -69,7 +69,6 @@ export function onInstallSnapshot(
   const malformed = faultOf(request);
   if (malformed !== null) return out.push({ kind: 'replyError', ticket, error: malformed });
   if (request.term < node.currentTerm) {
-    // Fault: a snapshot of an old leader
     node.log.info(
       { 'request-term': request.term, 'current-term': node.currentTerm },
       'ignoring installSnapshot request with older term than current term',

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.ts';
 import { DIVIDED, SLOW_TO_YIELD } from './runs.ts';
-import { oustQuietly } from './scripts.ts';
+import { oustAsleep, oustQuietly } from './scripts.ts';
 
 /** Bugs in what clients are told. */
 export const brokenAnswers: readonly Mutant[] = [
@@ -96,12 +96,8 @@ export const brokenAnswers: readonly Mutant[] = [
           '  } else ask(node, leadership, { ticket, readIndex: node.commitIndex }, out);',
       },
     ],
-    run: {
-      faults: ['pause'],
-      faultEveryMs: 150,
-      profile: { workEveryMs: 5, memberChanges: false },
-    },
-    seeds: 600,
+    run: { faults: [], script: oustAsleep, profile: SLOW_TO_YIELD },
+    seeds: 100,
     caughtBy: ['linear-reads', 'linearizable-history'],
   },
   {

@@ -127,13 +127,28 @@ export function answerLate(cluster: SimCluster, random: Random): void {
  * its lease ends it believes that it leads.
  */
 export function oustQuietly(cluster: SimCluster, random: Random): void {
+  oust(cluster, random, () => {});
+}
+
+/** The same with a leader that is stopped as well, and runs again before its lease has ended. */
+export function oustAsleep(cluster: SimCluster, random: Random): void {
+  oust(cluster, random, ({ process }) => {
+    process?.pause();
+    cluster.world.scheduler.schedule(120, () => process?.resume());
+  });
+}
+
+function oust(cluster: SimCluster, random: Random, then: (leader: SimNode) => void): void {
   const { scheduler, network } = cluster.world;
   for (const round of [1, 2, 3]) {
     scheduler.schedule(500 * round, () => {
       const leader = cluster.someLeader(random);
       if (leader === undefined) return;
       leader.process?.deliver(0, () => leader.raft?.leadershipTransfer());
-      scheduler.schedule(randomInteger(random, 2, 8), () => isolate(cluster, leader));
+      scheduler.schedule(randomInteger(random, 2, 8), () => {
+        isolate(cluster, leader);
+        then(leader);
+      });
       scheduler.schedule(400, () => network.heal());
     });
   }
