@@ -31,8 +31,12 @@ function keysIn(text: string): string[] {
     .map((line) => JSON.parse(line).key);
 }
 
-function loadOf(count: number, ...origins: string[]): Load {
-  const client = new KvClient(origins, { connections: 1, answerLimitMs: 300 });
+/** How long a node may be silent where that is the point; elsewhere as long as a test may take. */
+const SILENCE_MS = 300;
+const NO_LIMIT_MS = 60_000;
+
+function loadOf(count: number, origins: string[], answerLimitMs = NO_LIMIT_MS): Load {
+  const client = new KvClient(origins, { connections: 1, answerLimitMs });
   clients.push(client);
   const value = Buffer.from('v');
   const records = Array.from({ length: count }, (_, at): KvRecord => ({ key: `${at}`, value }));
@@ -65,7 +69,7 @@ const range = (count: number) => Array.from({ length: count }, (_, at) => `${at}
 describe('a load', () => {
   it('sends every record once, in order, to a node that acknowledges all', async () => {
     const seen: string[] = [];
-    const load = loadOf(1000, await serve(acknowledging(seen, Infinity, () => {})));
+    const load = loadOf(1000, [await serve(acknowledging(seen, Infinity, () => {}))]);
     await load.run(signal);
     expect(seen).toEqual(range(1000));
     expect([load.count, load.acknowledged.length]).toEqual([1000, 1000]);
@@ -73,11 +77,11 @@ describe('a load', () => {
 
   it('has no more lines under way than its window', async () => {
     const seen: string[] = [];
-    const load = loadOf(1000, await serve(acknowledging(seen, 10, () => {})));
+    const load = loadOf(1000, [await serve(acknowledging(seen, 10, () => {}))]);
     const stop = new AbortController();
     const run = load.run(stop.signal).catch((error: unknown) => error);
     await load.reached(10);
-    await expect.poll(() => seen.length).toBe(74);
+    await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(74);
     expect(seen).toEqual(range(74));
     stop.abort();
     expect(await run).toMatchObject({ name: 'AbortError' });
@@ -91,7 +95,7 @@ describe('a load', () => {
       acknowledging(first, 100, () => request.socket.destroySoon())(request, response);
     });
     const b = await serve(acknowledging(second, Infinity, () => {}));
-    const load = loadOf(300, a, b);
+    const load = loadOf(300, [a, b]);
     await load.run(signal);
     expect(load.count).toBe(300);
     // The hundredth acknowledgement may have died with the connection; no record may have.
@@ -105,7 +109,7 @@ describe('a load', () => {
     const follower = await serve((_request, response) => {
       response.writeHead(307, { location: `${leader}/stream` }).end('{"error":"not me"}\n');
     });
-    const load = loadOf(100, follower, leader);
+    const load = loadOf(100, [follower, leader]);
     await load.run(signal);
     expect(seen).toEqual(range(100));
   });
@@ -113,9 +117,11 @@ describe('a load', () => {
   it('gives up a node that is silent', async () => {
     const seen: string[] = [];
     const silent = await serve(() => {});
-    const load = loadOf(10, silent, await serve(acknowledging(seen, Infinity, () => {})));
+    const speaking = await serve(acknowledging(seen, Infinity, () => {}));
+    const load = loadOf(10, [silent, speaking], SILENCE_MS);
     await load.run(signal);
-    expect(seen).toEqual(range(10));
+    // On a busy machine the other may seem silent as well, and be asked again.
+    expect(new Set(seen)).toEqual(new Set(range(10)));
   });
 
   it('does not give up a node that is slow', async () => {
@@ -128,7 +134,7 @@ describe('a load', () => {
         answers.on('one', () => response.write('{"index":1}\n'));
         request.on('data', () => {}).on('end', () => answers.once('all', () => response.end()));
       });
-      const load = loadOf(5, slow);
+      const load = loadOf(5, [slow], SILENCE_MS);
       const run = load.run(signal);
       await expect.poll(() => requests.length, { timeout: 10_000 }).toBe(1);
       for (let count = 1; count <= 5; count += 1) {
@@ -148,7 +154,7 @@ describe('a load', () => {
     const a = await serve((_request, response) => {
       response.write('{"index":1}\n{"status":400,"error":"line 2: expected sense"}\n');
     });
-    const load = loadOf(10, a);
+    const load = loadOf(10, [a]);
     await expect(load.run(signal)).rejects.toThrow(UnexpectedAnswer);
     await expect(load.run(signal)).rejects.toThrow('400 line 2: expected sense');
   });
