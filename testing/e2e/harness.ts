@@ -46,7 +46,7 @@ export async function withCluster(
   const dataDir = await mkdtemp(path.join(tmpdir(), 'quorate-e2e-'));
   const ids = Array.from({ length: setting.nodes }, (_, at) => String.fromCharCode(97 + at));
   // Runs side by side start from different ports.
-  const basePort = 10_000 + 10 * Math.floor(Math.random() * 1900);
+  const basePort = 10_000 + 10 * Math.floor(Math.random() * 800);
   const nodes = await pickAddresses(ids, basePort);
   const { nodeArgs = [], execArgs = [] } = setting;
   const cluster = new Cluster({
