@@ -18,7 +18,8 @@ export default defineConfig({
     environment: 'node',
     // Processes, not threads: a native store that crashes takes one test file down, not the run.
     pool: 'forks',
-    maxWorkers: 2,
+    // On two cores one of three mostly waits, for elections in real time.
+    maxWorkers: 3,
     dangerouslyIgnoreUnhandledErrors: false,
     // Rules and loops are held by their own tests, `npm run coverage`; the simulator comes on top.
     coverage: {
