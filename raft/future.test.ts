@@ -34,6 +34,15 @@ describe('a future', () => {
     expect(await Promise.all(errors)).toEqual([failure, failure]);
   });
 
+  it('tells any number of those who wait, in their order', async () => {
+    const future = new SettableFuture<number>();
+    const told: number[] = [];
+    const waiting = Array.from({ length: 100_000 }, (_, i) => future.then(() => told.push(i)));
+    expect(future.succeed(1)).toBe(true);
+    await Promise.all(waiting);
+    expect(told).toEqual(waiting.map((_, i) => i));
+  });
+
   it('ends once: what comes later is ignored (S164)', async () => {
     const good = new SettableFuture<string>();
     good.succeed('first');

@@ -74,6 +74,8 @@ export class SettableFuture<T> implements IndexFuture<T> {
   #error: Error | null = null;
   #index = 0;
   #afterwards: (() => void) | undefined;
+  /** Whoever else waits: most futures have one who does, and need no list. */
+  #others: (() => void)[] | undefined;
 
   /** True once the future is done, whichever way. */
   get isSettled(): boolean {
@@ -90,7 +92,7 @@ export class SettableFuture<T> implements IndexFuture<T> {
     if (this.#state !== 'pending') return false;
     this.#state = 'done';
     this.#value = value;
-    this.#afterwards?.();
+    this.#tell();
     return true;
   }
 
@@ -99,21 +101,21 @@ export class SettableFuture<T> implements IndexFuture<T> {
     if (this.#state !== 'pending') return false;
     this.#state = 'failed';
     this.#error = error;
-    this.#afterwards?.();
+    this.#tell();
     return true;
   }
 
   /** Runs `run` once the future is done, at once when it is. */
   whenSettled(run: () => void): void {
-    const before = this.#afterwards;
     if (this.isSettled) run();
-    else if (before === undefined) this.#afterwards = run;
-    else {
-      this.#afterwards = () => {
-        before();
-        run();
-      };
-    }
+    else if (this.#afterwards === undefined) this.#afterwards = run;
+    else if (this.#others === undefined) this.#others = [run];
+    else this.#others.push(run);
+  }
+
+  #tell(): void {
+    this.#afterwards?.();
+    for (const run of this.#others ?? []) run();
   }
 
   error(): Promise<Error | null> {
