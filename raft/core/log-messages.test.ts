@@ -72,7 +72,7 @@ const withNonvoter = new Configuration([...voters('a', 'b', 'c').servers, nonvot
 
 describe('a node that is asked for its vote logs', () => {
   it('that it does not know the candidate', () => {
-    const lines = written({}, asks('x', { term: 2, index: 0, lastTerm: 0 }));
+    const lines = written({}, asks('x', { term: 1, index: 0, lastTerm: 0 }));
     expect(lines).toEqual(twins('node is not in configuration', 'from'));
   });
 

@@ -107,7 +107,13 @@ describe('a vote is refused', () => {
   ]);
 
   it.each([
-    ['to a stranger', 'z', { term: 9, ...upToDate }, 'node is not in configuration', 2],
+    [
+      'to a stranger, whose term is taken nevertheless',
+      'z',
+      { term: 9, ...upToDate },
+      'node is not in configuration',
+      9,
+    ],
     ['to somebody of an older term', 'b', { term: 1, ...upToDate }, null, 2],
     [
       'to a nonvoter, whose term is taken nevertheless',
@@ -227,13 +233,36 @@ describe('a candidate that our configuration does not know (thesis §4.1)', () =
   it.each([
     ['whose log is longer gets the vote: our configuration may be outdated', 4, 2, true],
     ['whose last term is newer gets the vote', 1, 3, true],
-    ['whose log is as long as ours gets none, and raises no term', 3, 2, false],
+    ['whose log is as long as ours gets none', 3, 2, false],
     ['whose last term is older gets none', 9, 1, false],
   ])('%s', (_what, lastLogIndex, lastLogTerm, granted) => {
     const node = voter();
     const out = ask(node, voteBy('z', { term: 9, lastLogIndex, lastLogTerm }));
     expect(answerOf(out)).toBe(granted);
-    expect(node.currentTerm).toBe(granted ? 9 : 2);
+    expect(node.currentTerm).toBe(9);
+  });
+
+  it('raises no term while we hear a leader, or lead', () => {
+    const asking = { term: 9, lastLogIndex: 1, lastLogTerm: 1, leadershipTransfer: true };
+    const follower = voter();
+    follower.leaderAddress = 'b:1';
+    const leader = newNode();
+    elect(leader);
+    const { currentTerm } = leader;
+    for (const node of [follower, leader]) {
+      const term = node.currentTerm;
+      const out = ask(node, voteBy('z', asking));
+      expect(theOnly(out, 'reply').reply).toMatchObject({ ...refused, term });
+      expect(only(out, 'persistHardState')).toEqual([]);
+    }
+    expect(leader).toMatchObject({ role: RaftState.Leader, currentTerm });
+  });
+
+  it('cannot keep a member behind it for ever: who stands next stands above its term', () => {
+    const node = voter({ config: { preVote: false } });
+    ask(node, voteBy('z', { term: 9, ...upToDate }));
+    stand(node);
+    expect(node.currentTerm).toBe(10);
   });
 });
 

@@ -43,19 +43,20 @@ export function isStranger(
   return !(term > last.term || (term === last.term && index > last.index));
 }
 
-/**
- * Checks that come before the term is looked at: whoever is not a member, or stands against a
- * leader that is alive, must not be able to raise anybody's term (thesis §4.2.3).
- */
-function mayDisturb(node: NodeState, { request, id, address }: Asked): boolean {
-  const { latest } = node.configurations;
-  if (id !== '' && isStranger(node, request, !inConfiguration(latest, id))) {
+/** True while a leader other than the candidate is known; a leader knows itself. */
+function hearsAnother(node: NodeState, { address }: Asked): boolean {
+  return node.leaderAddress !== '' && node.leaderAddress !== address;
+}
+
+/** A member's candidacy is heard, unless a leader is alive that did not ask for it (§4.2.3). */
+function isHeard(node: NodeState, ask: Asked): boolean {
+  const { request, id, address } = ask;
+  if (id !== '' && isStranger(node, request, !inConfiguration(node.configurations.latest, id))) {
     // Fault: a vote for a stranger
     node.log.warn({ from: address }, 'rejecting vote request since node is not in configuration');
     return false;
   }
-  const otherLeads = node.leaderAddress !== '' && node.leaderAddress !== address;
-  if (otherLeads && !request.leadershipTransfer) {
+  if (hearsAnother(node, ask) && !request.leadershipTransfer) {
     // Fault: a vote against a leader that is heard
     node.log.warn(
       { from: address, leader: node.leaderAddress, 'leader-id': node.leaderID },
@@ -121,6 +122,11 @@ function grants(node: NodeState, ask: Asked, now: Now, out: Effects): boolean {
 /**
  * RequestVote receiver (§5.2, §5.4.1), the checks in hashicorp's order: in the configuration, known
  * leader, older term, newer term, voter, duplicate vote, last term, last index, persist, grant.
+ *
+ * Whoever hears a leader lets nobody raise its term (thesis §4.2.3). Where none is heard a
+ * stranger's term counts as well, though it gets no vote: servers that were removed and keep
+ * standing raise the term of voters that do not know it yet, and a member that was left behind
+ * them would stand in terms that are over, for ever. In Go a stranger's term never counts.
  */
 export function onRequestVote(
   node: NodeState,
@@ -131,14 +137,12 @@ export function onRequestVote(
 ): void {
   out.push({ kind: 'observe', data: { kind: 'RequestVoteRequest', request } });
   const ask = asked(node, request);
-  let granted = false;
-  if (mayDisturb(node, ask) && request.term >= node.currentTerm) {
-    if (request.term > node.currentTerm) {
-      node.log.debug({}, 'lost leadership because received a requestVote with a newer term');
-      followNewerTerm(node, request.term, now, out);
-    }
-    granted = grants(node, ask, now, out);
+  const heard = isHeard(node, ask);
+  if (request.term > node.currentTerm && (heard || !hearsAnother(node, ask))) {
+    node.log.debug({}, 'lost leadership because received a requestVote with a newer term');
+    followNewerTerm(node, request.term, now, out);
   }
+  const granted = heard && request.term >= node.currentTerm && grants(node, ask, now, out);
   const legacy = node.config.protocolVersion < 2;
   const reply = new RequestVoteResponse({
     rpcHeader: node.self.header,
