@@ -12,7 +12,7 @@ const DEFAULT_TIMING = {
 };
 const KEEP_ALL = { trailingLogs: 2 ** 31, snapshotThreshold: 2 ** 31, snapshotInterval: 3_600_000 };
 const NODE_NAMES = ['a', 'b', 'c', 'd', 'e'];
-const FILLERS = 256;
+const FILLERS = 1024;
 const FILL_SECONDS = 1;
 const WAIT_MS = 600_000;
 

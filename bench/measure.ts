@@ -7,7 +7,7 @@ import type { CatchUpRow, FailoverRow, InstallRow, LoadRow, RestartRow, Row } fr
 
 /** What one round came to. `value` is what medians and ratios are made of. */
 export interface Sample {
-  /** Operations a second of a load, milliseconds of everything else. */
+  /** Operations a second of a load, MiB of the leader when idle, else milliseconds. */
   readonly value: number;
   readonly p50Ms?: number;
   readonly p99Ms?: number;
@@ -30,6 +30,8 @@ export interface Runner {
 
 const ASK_AGAIN_MS = 2;
 const LONG_MS = 900_000;
+const IDLE_MS = 3000;
+const MIB = 2 ** 20;
 
 function pidsOf(cluster: Cluster, leader: string): number[] {
   const others = cluster.running().filter((id) => id !== leader);
@@ -40,7 +42,7 @@ async function loadRunner(row: LoadRow, contender: Contender, length: Length): P
   const cluster = await startCluster(contender, row.nodes);
   const { mode, clients, bytes } = row;
   const ask = { mode, concurrency: clients, size: bytes };
-  await cluster.leader();
+  await fill(cluster, await cluster.leader(), contender.entries ?? 0);
   return {
     async round() {
       const leader = await cluster.leader();
@@ -106,62 +108,87 @@ async function failoverRunner({ timeoutMs }: FailoverRow, contender: Contender):
   };
 }
 
-async function catchUp({ entries }: CatchUpRow, contender: Contender): Promise<Sample> {
-  const cluster = await startCluster(contender, 3);
-  try {
-    const leader = await cluster.leader();
-    const behind = cluster.running().find((id) => id !== leader) ?? '';
-    await cluster.stop(behind, 'shutdown');
-    await fill(cluster, leader, entries);
-    await cluster.start(behind);
-    const startMs = performance.now();
-    await caughtUp(cluster, behind, leader);
-    return { value: performance.now() - startMs };
-  } finally {
-    await cluster.close();
-  }
+function otherThan(cluster: Cluster, leader: string): string {
+  const other = cluster.running().find((id) => id !== leader);
+  if (other === undefined) throw new Error(`no node runs beside the leader ${leader}`);
+  return other;
 }
 
-async function restart({ entries }: RestartRow, contender: Contender): Promise<Sample> {
-  const cluster = await startCluster(contender, 3);
-  try {
-    const leader = await cluster.leader();
-    await fill(cluster, leader, entries);
-    await cluster.agreement();
-    const ids = cluster.running();
-    await Promise.all(ids.map((id) => cluster.stop(id, 'shutdown')));
-    const startMs = performance.now();
-    await Promise.all(ids.map((id) => cluster.start(id)));
-    const next = await cluster.leader();
-    await Promise.all(ids.map((id) => caughtUp(cluster, id, next)));
-    return { value: performance.now() - startMs };
-  } finally {
-    await cluster.close();
-  }
+/** Until a follower whose disk is lost has everything again. */
+async function timeToRefill(cluster: Cluster): Promise<number> {
+  const leader = await cluster.leader();
+  const follower = otherThan(cluster, leader);
+  await cluster.stop(follower);
+  cluster.replace(follower, cluster.node(follower).spec.kind);
+  await cluster.start(follower);
+  const startMs = performance.now();
+  await caughtUp(cluster, follower, leader);
+  return performance.now() - startMs;
 }
 
-async function install({ bytes }: InstallRow, contender: Contender): Promise<Sample> {
+async function catchUpRunner({ entries }: CatchUpRow, contender: Contender): Promise<Runner> {
+  const cluster = await startCluster(contender, 3);
+  await fill(cluster, await cluster.leader(), entries);
+  return {
+    async round() {
+      await cluster.agreement();
+      return { value: await timeToRefill(cluster) };
+    },
+    close: () => cluster.close(),
+  };
+}
+
+async function restartRunner({ entries }: RestartRow, contender: Contender): Promise<Runner> {
+  const cluster = await startCluster(contender, 3);
+  await fill(cluster, await cluster.leader(), entries);
+  return {
+    async round() {
+      await cluster.agreement();
+      const ids = cluster.running();
+      await Promise.all(ids.map((id) => cluster.stop(id, 'shutdown')));
+      const startMs = performance.now();
+      await Promise.all(ids.map((id) => cluster.start(id)));
+      const next = await cluster.leader();
+      await Promise.all(ids.map((id) => caughtUp(cluster, id, next)));
+      return { value: performance.now() - startMs };
+    },
+    close: () => cluster.close(),
+  };
+}
+
+async function installRunner({ bytes }: InstallRow, contender: Contender): Promise<Runner> {
   const cluster = await startCluster(contender, 3, { trailingLogs: 0 });
+  const leader = await cluster.leader();
+  await cluster.ask(leader, 'apply', { cmd: { op: 'bulk', bytes } });
+  await cluster.peer(leader).ask('snapshot', {}, LONG_MS);
+  return {
+    async round() {
+      const value = await timeToRefill(cluster);
+      const costs = await Promise.all(pidsOf(cluster, await cluster.leader()).map(costOf));
+      return { value, peakBytes: costs.map(({ peakBytes }) => peakBytes) };
+    },
+    close: () => cluster.close(),
+  };
+}
+
+/** What a node holds in memory while nothing is asked of it. */
+async function idle(contender: Contender): Promise<Sample> {
+  const cluster = await startCluster(contender, 3);
   try {
     const leader = await cluster.leader();
-    const behind = cluster.running().find((id) => id !== leader) ?? '';
-    await cluster.stop(behind, 'shutdown');
-    await cluster.ask(leader, 'apply', { cmd: { op: 'bulk', bytes } });
-    await cluster.peer(leader).ask('snapshot', {}, LONG_MS);
-    await cluster.start(behind);
-    const startMs = performance.now();
-    await caughtUp(cluster, behind, leader);
-    const value = performance.now() - startMs;
-    const costs = await Promise.all(pidsOf(cluster, leader).map(costOf));
-    return { value, peakBytes: costs.map(({ peakBytes }) => peakBytes) };
+    await sleep(IDLE_MS);
+    const pids = pidsOf(cluster, leader);
+    const before = await Promise.all(pids.map(costOf));
+    await sleep(IDLE_MS);
+    const after = await Promise.all(pids.map(costOf));
+    return {
+      value: (after[0]?.rssBytes ?? Number.NaN) / MIB,
+      cpuSeconds: after.map(({ cpuSeconds }, i) => cpuSeconds - (before[i]?.cpuSeconds ?? 0)),
+      peakBytes: after.map(({ peakBytes }) => peakBytes),
+    };
   } finally {
     await cluster.close();
   }
-}
-
-/** Each round on new disks. */
-function anew(measure: () => Promise<Sample>): Runner {
-  return { round: measure, close: async () => {} };
 }
 
 /** Makes somebody ready to take part in a row. */
@@ -172,11 +199,13 @@ export async function newRunner(row: Row, who: Contender, length: Length): Promi
     case 'failover':
       return failoverRunner(row, who);
     case 'catchUp':
-      return anew(() => catchUp(row, who));
+      return catchUpRunner(row, who);
     case 'restart':
-      return anew(() => restart(row, who));
+      return restartRunner(row, who);
     case 'install':
-      return anew(() => install(row, who));
+      return installRunner(row, who);
+    case 'idle':
+      return { round: () => idle(who), close: async () => {} };
     default:
       return row satisfies never;
   }

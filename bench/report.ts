@@ -23,7 +23,8 @@ function tableRow(cells: readonly string[]): string {
 function detailsOf(result: RowResult): string[] {
   const { row, samples, repeated } = result;
   const rate = isRate(row);
-  const head = [rate ? 'per second' : 'ms', 'p50 ms', 'p99 ms', 'CPU s per node', 'peak MiB'];
+  const unit = row.kind === 'idle' ? 'MiB' : 'ms';
+  const head = [rate ? 'per second' : unit, 'p50 ms', 'p99 ms', 'CPU s per node', 'peak MiB'];
   const lines = [
     `### ${row.name}`,
     '',
@@ -36,7 +37,8 @@ function detailsOf(result: RowResult): string[] {
       shown(median(of.map((sample) => pick(sample) ?? Number.NaN)));
     const nodes = of[0]?.cpuSeconds?.map((_, i) => middle(({ cpuSeconds }) => cpuSeconds?.[i]));
     const peaks = of[0]?.peakBytes?.map((_, i) => middle((s) => (s.peakBytes?.[i] ?? 0) / MIB));
-    const ratio = name === row.contenders[0] ? null : ratioTo(result, name);
+    const isOurs = name === row.contenders[0] || name === 'oursBest';
+    const ratio = isOurs ? null : ratioTo(result, name);
     const again = repeated[name] ?? 0;
     lines.push(
       tableRow([

@@ -29,9 +29,14 @@ export function valuesOf({ samples }: RowResult, name: ContenderName): number[] 
   return (samples[name] ?? []).map(({ value }) => value);
 }
 
+/** Who of ours another one is compared with: best settings with best settings. */
+export function rivalOf({ contenders: all }: Row, name: ContenderName): ContenderName | undefined {
+  return name === 'walBest' && all.includes('oursBest') ? 'oursBest' : all[0];
+}
+
 /** Ours to another one's, in which a larger number is better for a rate and worse for a time. */
 export function ratioTo(result: RowResult, name: ContenderName): Interval | null {
-  const [ours] = result.row.contenders;
+  const ours = rivalOf(result.row, name);
   if (ours === undefined) return null;
   const theirs = valuesOf(result, name);
   const own = valuesOf(result, ours);

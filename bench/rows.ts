@@ -16,7 +16,7 @@ export interface FailoverRow {
   readonly kills: number;
 }
 
-/** A follower that was away while `entries` were written comes back. */
+/** A follower has lost its disk, and gets `entries` again. */
 export interface CatchUpRow {
   readonly kind: 'catchUp';
   readonly entries: number;
@@ -34,8 +34,13 @@ export interface InstallRow {
   readonly bytes: number;
 }
 
+/** Nothing is asked of the nodes. */
+export interface IdleRow {
+  readonly kind: 'idle';
+}
+
 /** What is measured, and whose medians are compared: ours comes first. */
-export type Row = (LoadRow | FailoverRow | CatchUpRow | RestartRow | InstallRow) & {
+export type Row = (LoadRow | FailoverRow | CatchUpRow | RestartRow | InstallRow | IdleRow) & {
   readonly name: string;
   readonly contenders: readonly ContenderName[];
   /** What the ratio of ours to another one's is meant to be; see `better`. */
@@ -78,6 +83,10 @@ export function allRows(): Row[] {
     rows.push(load('write', 64, bytes, pair, bytes === 65_536 ? { wal: 1 } : {}));
   }
   for (const nodes of [1, 5]) rows.push(load('write', 64, 256, pair, {}, nodes));
+  rows.push({
+    ...load('write', 256, 256, ['oursLong', 'oursShort'], { oursShort: 0.9 }),
+    name: '256 × writes of 256 B, 3 nodes, a long log',
+  });
   rows.push(load('read', 64, 256, pair, { wal: 2 }));
   for (const timeoutMs of [1000, 200]) {
     const name = `failover, timeouts of ${timeoutMs} ms`;
@@ -91,6 +100,7 @@ export function allRows(): Row[] {
   const install = 'install of a snapshot of 1 GiB';
   const bytes = 2 ** 30;
   rows.push({ kind: 'install', bytes, name: install, contenders: pair, aims: { wal: 1 } });
+  rows.push({ kind: 'idle', name: 'memory of an idle node', contenders: pair });
   return rows;
 }
 
