@@ -91,7 +91,12 @@ export class FileSnapshotStore implements SnapshotStore {
       await init.fileSystem.syncDirectory(base);
     });
     await orPathError('permissions test failed', () => store.#testPermissions());
-    await orPathError('snapshot path not accessible', () => store.#removeLeftovers());
+    await orPathError('snapshot path not accessible', async () => {
+      await store.#removeLeftovers();
+      // A killed process may have left a name that is visible and not on the disk yet: a node that
+      // builds on that snapshot would lose it when the power fails.
+      await init.fileSystem.syncDirectory(path);
+    });
     return store;
   }
 

@@ -232,7 +232,7 @@ describe('snapshots on a simulated disk', () => {
       for await (const chunk of (await opened).reader) bytes.push(...chunk);
       return bytes;
     };
-    return { ...parts, write, read };
+    return { ...parts, fileSystem, write, read };
   }
 
   it('are nothing before they are closed and whole after it', async () => {
@@ -259,6 +259,36 @@ describe('snapshots on a simulated disk', () => {
       left.add(disk.durable.snapshotIndex);
     }
     expect(left).toEqual(new Set([0, 7]));
+  });
+
+  it('are not made durable by the sync of a directory that theirs lies in', async () => {
+    const { disk, fileSystem, run, write } = await open();
+    void (await write()).close();
+    await run(3.5 * SYNC_MS);
+    expect(disk.visible.snapshotIndex).toBe(7);
+    disk.namesSynced('data');
+    expect(disk.durable.snapshotIndex).toBe(0);
+    void fileSystem.syncDirectory('data/snapshots');
+    await run(SYNC_MS);
+    expect(disk.durable.snapshotIndex).toBe(7);
+  });
+
+  it('that a killed process left are durable once a store is open on them', async () => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const { scheduler, disk, process, run, write } = await open(seed);
+      void (await write()).close();
+      await run(3.5 * SYNC_MS);
+      process.kill();
+      disk.crash('kill');
+      expect([disk.visible.snapshotIndex, disk.durable.snapshotIndex]).toEqual([7, 0]);
+      const next = new SimProcess(scheduler, 'q');
+      const fileSystem = new SimFileSystem(disk, next);
+      const opened = FileSnapshotStore.open('data', 2, { fileSystem, logger: silentLogger });
+      await run(5 * SYNC_MS);
+      await opened;
+      disk.crash('power-loss');
+      expect(disk.visible.snapshotIndex).toBe(7);
+    }
   });
 
   it('leave nothing when they are cancelled or cannot be written', async () => {

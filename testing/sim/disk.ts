@@ -200,10 +200,10 @@ export class SimDisk {
     this.#visible.apply({ kind: 'snapshot', snapshot });
   }
 
-  /** The names in a directory are durable, and with them the snapshots in it. */
+  /** The names in a directory are durable, and with them the snapshots that lie right in it. */
   namesSynced(path: string): void {
     for (const [name, snapshot] of this.#fresh) {
-      if (!name.startsWith(`${path}/`)) continue;
+      if (name.slice(0, name.lastIndexOf('/')) !== path) continue;
       this.#fresh.delete(name);
       this.#sync({ kind: 'snapshot', snapshot });
     }

@@ -117,7 +117,7 @@ export const brokenRules: readonly Mutant[] = [
         readDelayMs: 10,
         trailingLogs: 1000,
         preVoteDisabled: true,
-        workEveryMs: 10,
+        workEveryMs: 20,
         heartbeatTimeoutMs: 100,
         electionTimeoutMs: 100,
         leaseTimeoutMs: 100,

@@ -153,3 +153,23 @@ function oust(cluster: SimCluster, random: Random, then: (leader: SimNode) => vo
     });
   }
 }
+
+/**
+ * Kills whoever has a snapshot whose name is not durable yet, and takes its power away once it runs
+ * again and has built on it.
+ */
+export function loseNames(cluster: SimCluster, random: Random): void {
+  const { scheduler } = cluster.world;
+  const watch = (): void => {
+    for (const node of cluster.nodes) {
+      const { visible, durable } = node.disk;
+      if (node.process === null || visible.snapshotIndex <= durable.lastIndex) continue;
+      if (visible.snapshotIndex === durable.snapshotIndex) continue;
+      cluster.crash(node, 'kill', 1);
+      const leaveMs = randomInteger(random, 60, 200);
+      scheduler.schedule(leaveMs, () => cluster.crash(node, 'power-loss', 20));
+    }
+    if (scheduler.nowMs < 1700) scheduler.schedule(0.5, watch);
+  };
+  scheduler.schedule(1, watch);
+}

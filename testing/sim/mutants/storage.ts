@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.ts';
 import { CRASHES } from './runs.ts';
-import { hangTheLeader } from './scripts.ts';
+import { hangTheLeader, loseNames } from './scripts.ts';
 
 /** Bugs in what is kept on disks and in snapshots. */
 export const brokenStorage: readonly Mutant[] = [
@@ -118,6 +118,24 @@ export const brokenStorage: readonly Mutant[] = [
     ],
     run: { profile: { snapshotThreshold: 1, snapshotIntervalMs: 100, trailingLogs: 0 } },
     seeds: 100,
+    caughtBy: ['committed-never-cut', 'persist-before-reply', 'log-without-holes'],
+  },
+  {
+    name: 'left-snapshot-not-synced',
+    title: 'a snapshot that a killed process left is built upon before its name is durable',
+    edits: [
+      {
+        file: 'snapshot/file-snapshot-store.ts',
+        find: '      await init.fileSystem.syncDirectory(path);',
+        replace: '',
+      },
+    ],
+    run: {
+      faults: ['isolate', 'pause'],
+      script: loseNames,
+      profile: { snapshotThreshold: 1, snapshotIntervalMs: 50, trailingLogs: 0, workEveryMs: 10 },
+    },
+    seeds: 200,
     caughtBy: ['committed-never-cut', 'persist-before-reply', 'log-without-holes'],
   },
   {
