@@ -315,6 +315,20 @@ describe('snapshots on a simulated disk', () => {
 });
 
 describe('an entry of which a bit has turned', () => {
+  it('is none that is deleted, though a power loss may bring it back', async () => {
+    const { disk, process, run } = setUp();
+    const store = new DiskStore(disk, process, 0);
+    store.storeLogs([log(1)]);
+    await run(SYNC_MS);
+    disk.nextFault = 'sync-fails';
+    store.deleteRange(1, 1).catch(() => {});
+    await run(SYNC_MS);
+    expect([disk.visible.lastIndex, disk.durable.lastIndex]).toEqual([0, 1]);
+    expect([disk.rotEntry(), disk.isDamaged, disk.durable.isRotten(1)]).toEqual(
+      Array(3).fill(false),
+    );
+  });
+
   it('is found out, until it is written again', async () => {
     const { disk, process, run } = setUp();
     const store = new DiskStore(disk, process, 0);

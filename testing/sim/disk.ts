@@ -228,11 +228,12 @@ export class SimDisk {
     return true;
   }
 
-  /** Turns a bit of one entry round; false when there is none. */
+  /** Turns a bit of one entry round; false when there is none, or it is being deleted. */
   rotEntry(): boolean {
     const { firstIndex, lastIndex } = this.#durable;
     if (lastIndex === 0) return false;
     const index = randomInteger(this.#random, firstIndex, lastIndex);
+    if (this.#visible.entry(index) === undefined) return false;
     const bit = randomInteger(this.#random, 0, 1_000_000);
     for (const image of [this.#durable, this.#visible]) image.rot(index, bit);
     this.isDamaged ||= this.#visible.isRotten(index);

@@ -81,6 +81,9 @@ describe('a seed that found a bug', () => {
   it('never sends a snapshot that the disk has damaged since it was opened', () =>
     runCleanly({ seed: 1876478709, strikes: [2, 3, 4, 6, 10, 11, 12, 16, 17, 19] }));
 
+  it('turns no bit that nobody is told of', () =>
+    runCleanly({ seed: 2100312902, strikes: [6, 7, 9, 10, 12, 13, 17, 18] }));
+
   it('counts no snapshot as kept whose name a sync further up has left out', () =>
     runCleanly({ seed: 2028040703, strikes: [3, 5] }));
 
