@@ -10,10 +10,10 @@ import type { Results, RowResult } from './results.ts';
 import { allRows, quickRows, type Row } from './rows.ts';
 import { checkSameResults } from './same-results.ts';
 
-const USAGE = `npm run bench -- [--quick] [--only TEXT] [--rounds N] [--seconds N] [--json FILE]
+const USAGE = `npm run bench -- [--quick] [--only TEXT ...] [--rounds N] [--seconds N] [--json FILE]
 
   --quick      small rows, in about a minute: shows that the harness works, measures nothing
-  --only TEXT  only rows with this text in their name
+  --only TEXT  only rows with this text in their name, or with one of several such texts
   --rounds N   rounds of each contender, 5 by default; failovers have as many as they need
   --seconds N  length of a round under load, 10 by default
   --json FILE  where the figures go, bench/results/DATE.json by default`;
@@ -38,11 +38,22 @@ function planOf(args: string[]): Plan {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({
     args,
-    options: { quick: { type: 'boolean' }, only: text, rounds: text, seconds: text, json: text },
+    options: {
+      quick: { type: 'boolean' },
+      only: { type: 'string', multiple: true },
+      rounds: text,
+      seconds: text,
+      json: text,
+    },
   });
-  const { quick = false, only = '', json } = values;
-  const rows = (quick ? quickRows() : allRows()).filter(({ name }) => name.includes(only));
-  if (rows.length === 0) throw new Error(`--only: no row has ${JSON.stringify(only)} in its name`);
+  const { quick = false, only = [''], json } = values;
+  const all = quick ? quickRows() : allRows();
+  for (const part of only) {
+    if (all.some(({ name }) => name.includes(part))) continue;
+    const names = all.map(({ name }) => `  ${name}`).join('\n');
+    throw new Error(`--only: no row has ${JSON.stringify(part)} in its name; there are\n${names}`);
+  }
+  const rows = all.filter(({ name }) => only.some((part) => name.includes(part)));
   const seconds = positive('seconds', values.seconds ?? String(quick ? QUICK_SECONDS : 10));
   const today = new Date().toISOString().slice(0, 10);
   return {
@@ -104,7 +115,8 @@ async function main(): Promise<void> {
   await checkSameResults();
   const machine = await lookAtMachine();
   const rows: RowResult[] = [];
-  const command = ['npm run bench --', ...args].join(' ').replace(/ --$/, '');
+  const quoted = args.map((arg) => (arg.includes(' ') ? `"${arg}"` : arg));
+  const command = ['npm run bench --', ...quoted].join(' ').replace(/ --$/, '');
   for (const row of plan.rows) {
     console.error(row.name);
     rows.push(await measureRow(row, plan));
