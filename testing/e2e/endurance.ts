@@ -1,7 +1,7 @@
 /**
- * As many commands as a busy day has, with snapshots all the while: `npm run e2e:endurance`, or with
- * `-- --applies 10000000`. Three nodes over TCP, two of them in processes of their own. Prints what
- * the leader holds as it goes and by how much that grows, and fails when anything does.
+ * As many commands as a busy day has, with snapshots all the while: `npm run e2e:endurance`, or
+ * with `-- --applies 10000000`. Three nodes over TCP, two of them in processes of their own. Prints
+ * what the leader holds as it goes and by how much that grows, and fails when anything does.
  */
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
