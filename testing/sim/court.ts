@@ -121,6 +121,8 @@ export class Court implements DiskWatcher, NetworkWatcher {
   #violation: Violation | null = null;
   /** What each node's FSM has last restored. */
   readonly #restored = new Map<NodeView, number>();
+  /** What a node's commit index may have from its snapshots, in the life that it has now. */
+  readonly #claimed = new Map<NodeView, number>();
 
   /** @param scribe only watches, and sees everything before it is judged */
   constructor(invariants: readonly Invariant[], scribe: Watcher) {
@@ -153,6 +155,8 @@ export class Court implements DiskWatcher, NetworkWatcher {
 
   /** A node runs from now on. */
   started(node: NodeView): void {
+    this.#restored.delete(node);
+    this.#claimed.delete(node);
     for (const watcher of this.#watching('started')) watcher.started?.(node);
   }
 
@@ -161,11 +165,8 @@ export class Court implements DiskWatcher, NetworkWatcher {
     const { raft } = node;
     if (raft !== null) {
       if (raft.state() === RaftState.Leader) this.#leads(node, raft.currentTerm());
-      // A snapshot alone proves nothing: a user restore is applied before a quorum has it.
       const known = raft.commitIndex();
-      // The leader's own snapshot takes its place on the disk a moment before the node forgets it.
-      const restored = Math.max(node.disk.issued.snapshotIndex, this.#restored.get(node) ?? 0);
-      const upTo = known > restored ? known : 0;
+      const upTo = known > this.#provenBySnapshots(node, known) ? known : 0;
       while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
     }
     for (const watcher of this.#watching('stepped')) watcher.stepped?.(node, nowMs);
@@ -272,6 +273,19 @@ export class Court implements DiskWatcher, NetworkWatcher {
     }
     this.facts.recordLeader(node, term);
     for (const watcher of this.#watching('elected')) watcher.elected?.(node, term);
+  }
+
+  /**
+   * The index up to which a node's commit index may stem from snapshots alone. These prove nothing:
+   * a user restore is applied before a quorum has it. The leader's own snapshot takes its place on
+   * the disk and in the state machine a moment before the node forgets the index it had.
+   */
+  #provenBySnapshots(node: NodeView, known: number): number {
+    const newest = Math.max(node.disk.issued.snapshotIndex, this.#restored.get(node) ?? 0);
+    const before = this.#claimed.get(node) ?? 0;
+    const claimed = known < before ? newest : Math.max(before, newest);
+    this.#claimed.set(node, claimed);
+    return claimed;
   }
 
   #commit(node: NodeView, term: number): void {

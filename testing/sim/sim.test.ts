@@ -81,6 +81,12 @@ describe('a seed that found a bug', () => {
   it('never sends a snapshot that the disk has damaged since it was opened', () =>
     runCleanly({ seed: 1876478709, strikes: [2, 3, 4, 6, 10, 11, 12, 16, 17, 19] }));
 
+  it('believes no commit index that stems from a restore which had to give way', () =>
+    runCleanly({
+      seed: 151413657,
+      strikes: [1, 2, 3, 9, 10, 11, 12, 13, 14, 28, 29, 32, 36, 37, 38, 39, 40],
+    }));
+
   it('turns no bit that nobody is told of', () =>
     runCleanly({ seed: 2100312902, strikes: [6, 7, 9, 10, 12, 13, 17, 18] }));
 
