@@ -91,6 +91,11 @@ export class DiskImage {
     return this.#snapshots[0]?.meta.index ?? 0;
   }
 
+  /** Takes a snapshot out again. */
+  withdraw(snapshot: StoredSnapshot): void {
+    this.#snapshots = this.#snapshots.filter((other) => other !== snapshot);
+  }
+
   /** The entry at `index`, if it is there. */
   entry(index: number): Log | undefined {
     return this.#log.get(index);

@@ -291,6 +291,20 @@ describe('snapshots on a simulated disk', () => {
     }
   });
 
+  it('are gone again when the last sync of their closing fails', async () => {
+    const { disk, fileSystem, run, write } = await open();
+    const closed = fate((await write()).close());
+    await run(3.5 * SYNC_MS);
+    expect([disk.visible.snapshotIndex, disk.issued.snapshotIndex]).toEqual([7, 7]);
+    disk.nextFileFault = 'sync-fails';
+    await run(2 * SYNC_MS);
+    expect(closed.now).toContain('EIO');
+    void fileSystem.syncDirectory('data/snapshots');
+    await run(SYNC_MS);
+    const { issued, visible, durable } = disk;
+    expect([issued, visible, durable].map(({ snapshotIndex }) => snapshotIndex)).toEqual([0, 0, 0]);
+  });
+
   it('leave nothing when they are cancelled or cannot be written', async () => {
     const { disk, run, write } = await open();
     await (await write()).cancel();

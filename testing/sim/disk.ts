@@ -200,6 +200,15 @@ export class SimDisk {
     this.#visible.apply({ kind: 'snapshot', snapshot });
   }
 
+  /** A snapshot whose name never became durable is gone again. */
+  snapshotWithdrawn(path: string): void {
+    const snapshot = this.#fresh.get(path);
+    if (snapshot === undefined) return;
+    this.#fresh.delete(path);
+    this.#issued.withdraw(snapshot);
+    this.#visible.withdraw(snapshot);
+  }
+
   /** The names in a directory are durable, and with them the snapshots that lie right in it. */
   namesSynced(path: string): void {
     for (const [name, snapshot] of this.#fresh) {

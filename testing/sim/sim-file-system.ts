@@ -105,6 +105,7 @@ export class SimFileSystem implements FileSystem {
   async remove(path: string): Promise<void> {
     const { parent, name } = this.#files.place(path);
     parent.visible.delete(name);
+    this.#disk.snapshotWithdrawn(path);
   }
 
   async syncDirectory(path: string): Promise<void> {

@@ -87,6 +87,8 @@ describe('a seed that found a bug', () => {
       strikes: [1, 2, 3, 9, 10, 11, 12, 13, 14, 28, 29, 32, 36, 37, 38, 39, 40],
     }));
 
+  it('takes no snapshot for kept that was withdrawn', () => runCleanly({ seed: 414692991 }));
+
   it('turns no bit that nobody is told of', () =>
     runCleanly({ seed: 2100312902, strikes: [6, 7, 9, 10, 12, 13, 17, 18] }));
 
