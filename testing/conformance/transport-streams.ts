@@ -8,6 +8,7 @@ import {
   appendRequest,
   appendResponse,
   assertEqual,
+  begun,
   chunks,
   exchange,
   nextRequest,
@@ -29,11 +30,13 @@ export const snapshots: readonly TransportCase[] = [
           lastLogIndex: 100,
           size,
         });
-        const calling = caller.installSnapshot(
-          'id',
-          server.localAddr(),
-          request,
-          chunks(state.slice(0, half), state.slice(half)),
+        const calling = begun(
+          caller.installSnapshot(
+            'id',
+            server.localAddr(),
+            request,
+            chunks(state.slice(0, half), state.slice(half)),
+          ),
         );
         const rpc = await nextRequest(server);
         assertEqual('request', rpc.command, request);
@@ -52,11 +55,13 @@ export const snapshots: readonly TransportCase[] = [
     name: 'a snapshot may be answered before it is read (S119)',
     check: async ({ caller, server }) => {
       const request = new InstallSnapshotRequest({ rpcHeader, term: 10, size: 2_000_000 });
-      const calling = caller.installSnapshot(
-        'id',
-        server.localAddr(),
-        request,
-        chunks(new Uint8Array(1_000_000), new Uint8Array(1_000_000)),
+      const calling = begun(
+        caller.installSnapshot(
+          'id',
+          server.localAddr(),
+          request,
+          chunks(new Uint8Array(1_000_000), new Uint8Array(1_000_000)),
+        ),
       );
       const rpc = await nextRequest(server);
       const reply = new InstallSnapshotResponse({ rpcHeader, term: 11 });

@@ -19,6 +19,7 @@ import {
   appendRequest,
   appendResponse,
   assertEqual,
+  begun,
   entry,
   exchange,
   nextRequest,
@@ -117,7 +118,7 @@ const calls: readonly TransportCase[] = [
     name: 'calls under way at the same time each get their own answer (S184)',
     check: async ({ caller, server }) => {
       const asked = Array.from({ length: 8 }, (_, i) =>
-        caller.appendEntries('id', server.localAddr(), appendRequest(i)),
+        begun(caller.appendEntries('id', server.localAddr(), appendRequest(i))),
       );
       const requests: RPC[] = [];
       while (requests.length < asked.length) requests.push(await nextRequest(server));
@@ -139,7 +140,7 @@ const calls: readonly TransportCase[] = [
     check: async ({ caller, server }) => {
       const data = utf8('unharmed');
       const request = new AppendEntriesRequest({ rpcHeader, term: 1, entries: [entry(1, data)] });
-      const calling = caller.appendEntries('id', server.localAddr(), request);
+      const calling = begun(caller.appendEntries('id', server.localAddr(), request));
       const { command, respond } = await nextRequest(server).then((rpc) => ({
         command: rpc.command,
         respond: () => rpc.respond(appendResponse(1), null),
@@ -210,7 +211,7 @@ const calls: readonly TransportCase[] = [
     name: 'only the first answer to a request counts',
     async check({ caller, server }) {
       for (const lastLog of [1, 2]) {
-        const calling = caller.appendEntries('id', server.localAddr(), appendRequest());
+        const calling = begun(caller.appendEntries('id', server.localAddr(), appendRequest()));
         const rpc = await nextRequest(server);
         assertSame(
           'first',
@@ -236,14 +237,14 @@ const calls: readonly TransportCase[] = [
         };
         server.setHeartbeatHandler(take);
         if (!isSet) server.setHeartbeatHandler(null);
-        const calling = caller.appendEntries('id', server.localAddr(), beat);
+        const calling = begun(caller.appendEntries('id', server.localAddr(), beat));
         // A transport may leave the handler alone; then the request comes as all others do.
         const next = server.consumer().receive();
         const first = await Promise.race([calling, next]);
         if (first instanceof AppendEntriesResponse) {
           assertSame('calls of the handler', handled, 1);
           // Somebody waits at the consumer now: what is no heartbeat must not go to the handler.
-          const other = caller.appendEntries('id', server.localAddr(), appendRequest());
+          const other = begun(caller.appendEntries('id', server.localAddr(), appendRequest()));
           (await next).value?.respond(appendResponse(8), null);
           assertSame('reply', (await other).lastLog, 8);
         } else first.value?.respond(appendResponse(7), null);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../internal/bytes.ts';
 import { Timestamp } from '../../internal/timestamp.ts';
 import {
@@ -51,9 +51,17 @@ type Wrong = (
   server: InmemTransport,
 ) => { caller?: Change; server?: Change };
 
+const opened: InmemTransport[] = [];
+
+/** Fails what a case has left under way: nobody may be left alone with that. */
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((transport) => transport.close()));
+});
+
 function open(wrong: Wrong): TransportPair {
   const [, caller] = newInmemTransportWithTimeout('', 5000);
   const [address, server] = newInmemTransportWithTimeout('', 5000);
+  opened.push(caller, server);
   caller.connect(address, server);
   const change = wrong(caller, server);
   return {
