@@ -42,7 +42,6 @@ export function onAppendEntries(
 
   followSender(node, request, now, out);
   if (contradictsSnapshot(node, request)) {
-    // Fault: a restore that no quorum took
     out.push({ kind: 'fatal', error: snapshotContradicted(node, request.term) });
     return;
   }
