@@ -38,11 +38,29 @@ function pidsOf(cluster: Cluster, leader: string): number[] {
   return [leader, ...others].map((id) => cluster.peer(id).pid);
 }
 
+/** A cluster for the rounds of a row; it is closed when it cannot be made ready for them. */
+async function readied(
+  contender: Contender,
+  nodes: number,
+  config: object,
+  prepare: (cluster: Cluster, leader: string) => Promise<unknown>,
+): Promise<Cluster> {
+  const cluster = await startCluster(contender, nodes, config);
+  try {
+    await prepare(cluster, await cluster.leader());
+    return cluster;
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
 async function loadRunner(row: LoadRow, contender: Contender, length: Length): Promise<Runner> {
-  const cluster = await startCluster(contender, row.nodes);
-  const { mode, clients, bytes } = row;
+  const { mode, clients, bytes, nodes } = row;
   const ask = { mode, concurrency: clients, size: bytes };
-  await fill(cluster, await cluster.leader(), contender.entries ?? 0);
+  const cluster = await readied(contender, nodes, {}, (made, leader) =>
+    fill(made, leader, contender.entries ?? 0),
+  );
   return {
     async round() {
       const leader = await cluster.leader();
@@ -127,8 +145,7 @@ async function timeToRefill(cluster: Cluster): Promise<number> {
 }
 
 async function catchUpRunner({ entries }: CatchUpRow, contender: Contender): Promise<Runner> {
-  const cluster = await startCluster(contender, 3);
-  await fill(cluster, await cluster.leader(), entries);
+  const cluster = await readied(contender, 3, {}, (made, leader) => fill(made, leader, entries));
   return {
     async round() {
       await cluster.agreement();
@@ -139,8 +156,7 @@ async function catchUpRunner({ entries }: CatchUpRow, contender: Contender): Pro
 }
 
 async function restartRunner({ entries }: RestartRow, contender: Contender): Promise<Runner> {
-  const cluster = await startCluster(contender, 3);
-  await fill(cluster, await cluster.leader(), entries);
+  const cluster = await readied(contender, 3, {}, (made, leader) => fill(made, leader, entries));
   return {
     async round() {
       await cluster.agreement();
@@ -157,10 +173,10 @@ async function restartRunner({ entries }: RestartRow, contender: Contender): Pro
 }
 
 async function installRunner({ bytes }: InstallRow, contender: Contender): Promise<Runner> {
-  const cluster = await startCluster(contender, 3, { trailingLogs: 0 });
-  const leader = await cluster.leader();
-  await cluster.ask(leader, 'apply', { cmd: { op: 'bulk', bytes } });
-  await cluster.peer(leader).ask('snapshot', {}, LONG_MS);
+  const cluster = await readied(contender, 3, { trailingLogs: 0 }, async (made, leader) => {
+    await made.ask(leader, 'apply', { cmd: { op: 'bulk', bytes } });
+    await made.peer(leader).ask('snapshot', {}, LONG_MS);
+  });
   return {
     async round() {
       const value = await timeToRefill(cluster);

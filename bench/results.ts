@@ -30,7 +30,7 @@ export function valuesOf({ samples }: RowResult, name: ContenderName): number[] 
 }
 
 /** Who of ours another one is compared with: best settings with best settings. */
-export function rivalOf({ contenders: all }: Row, name: ContenderName): ContenderName | undefined {
+function rivalOf({ contenders: all }: Row, name: ContenderName): ContenderName | undefined {
   return name === 'walBest' && all.includes('oursBest') ? 'oursBest' : all[0];
 }
 

@@ -67,7 +67,8 @@ export class FileSnapshotStore implements SnapshotStore {
 
   /**
    * Opens the store in `base`/snapshots, which is made when missing, tries whether it can be
-   * written, and removes what a crash left half written. One process only may have it open.
+   * written, removes what a crash left half written, and syncs the names of what it left whole. One
+   * process only may have it open.
    *
    * @param base the directory of the node's data
    * @param retain how many snapshots to keep, 1 or more

@@ -30,6 +30,7 @@ const TOLERATED_MIB = 8;
 /** The file holds the log between two snapshots, and pages that wait to be used again. */
 const TOLERATED_FILE_GROWTH = 1.5;
 const LEAST_APPLIES = 1_000_000;
+const STUCK_MS = 60_000;
 
 const { values } = parseArgs({
   options: {
@@ -128,6 +129,21 @@ function judge(looks: readonly Look[]): string[] {
   return complaints;
 }
 
+/** Resolves when that many commands are answered. @throws Error when none is for a minute */
+async function reached(load: Load, count: number): Promise<void> {
+  let seen = load.done;
+  let sinceMs = performance.now();
+  while (load.done < count) {
+    await sleep(20);
+    if (load.done !== seen) {
+      seen = load.done;
+      sinceMs = performance.now();
+    } else if (performance.now() - sinceMs > STUCK_MS) {
+      throw new Error(`no command was answered for ${STUCK_MS} ms, after ${seen}`);
+    }
+  }
+}
+
 async function run(data: string): Promise<void> {
   const collect = collector();
   const { place, stop } = await startFollowers(fileURLToPath(import.meta.url), data);
@@ -139,18 +155,21 @@ async function run(data: string): Promise<void> {
   const load = new Load(raft, WRITERS, KEYS);
   const looks: Look[] = [];
   const startMs = performance.now();
-  for (let next = 1; next <= LOOKS; next += 1) {
-    while (load.done < (applies / LOOKS) * next) await sleep(20);
-    const seen = await look(load.done, file, collect);
-    looks.push(seen);
-    print(seen);
+  try {
+    for (let next = 1; next <= LOOKS; next += 1) {
+      await reached(load, (applies / LOOKS) * next);
+      const seen = await look(load.done, file, collect);
+      looks.push(seen);
+      print(seen);
+    }
+  } finally {
+    await load.stop();
+    stop();
+    await raft.shutdown();
+    await store.close();
   }
   const seconds = (performance.now() - startMs) / 1000;
   console.log(`${load.done} commands in ${seconds.toFixed(0)} s`);
-  await load.stop();
-  stop();
-  await raft.shutdown();
-  await store.close();
   const complaints = judge(looks);
   console.log(complaints.length === 0 ? 'nothing grows' : complaints.join('; '));
   if (complaints.length > 0) process.exitCode = 1;

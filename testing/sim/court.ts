@@ -166,7 +166,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
     if (raft !== null) {
       if (raft.state() === RaftState.Leader) this.#leads(node, raft.currentTerm());
       const known = raft.commitIndex();
-      const upTo = known > this.#provenBySnapshots(node, known) ? known : 0;
+      const upTo = known > this.#claimedBySnapshots(node, known) ? known : 0;
       while (this.facts.committedUpTo < upTo) this.#commit(node, raft.currentTerm());
     }
     for (const watcher of this.#watching('stepped')) watcher.stepped?.(node, nowMs);
@@ -280,7 +280,7 @@ export class Court implements DiskWatcher, NetworkWatcher {
    * a user restore is applied before a quorum has it. The leader's own snapshot takes its place on
    * the disk and in the state machine a moment before the node forgets the index it had.
    */
-  #provenBySnapshots(node: NodeView, known: number): number {
+  #claimedBySnapshots(node: NodeView, known: number): number {
     const newest = Math.max(node.disk.issued.snapshotIndex, this.#restored.get(node) ?? 0);
     const before = this.#claimed.get(node) ?? 0;
     const claimed = known < before ? newest : Math.max(before, newest);
