@@ -9,7 +9,13 @@ import {
   stranger,
 } from '../../testing/behaviour-fixture.ts';
 import { headerOf } from '../../testing/core-fixture.ts';
-import { TestCluster, type TestNode } from '../../testing/runtime-fixture.ts';
+import {
+  AbleHookedStore,
+  Gate,
+  HookedStore,
+  TestCluster,
+  type TestNode,
+} from '../../testing/runtime-fixture.ts';
 import { Configuration, ServerSuffrage } from '../configuration.ts';
 import {
   ErrCantBootstrap,
@@ -69,6 +75,29 @@ describe('a leader that loses its followers', () => {
     for (const node of [leader, follower]) {
       expect(node.raft.leaderWithID()).toEqual({ address: '', id: '' });
     }
+    await nodes.close();
+  });
+
+  it('is seen to step down before its disk has the newer term (S51)', async () => {
+    const { nodes, time, leader, raft, others } = await led(3, () => ({
+      store: new AbleHookedStore(),
+    }));
+    const [other] = firstOf(others, 1);
+    const gate = new Gate();
+    const { store } = leader;
+    if (!(store instanceof HookedStore)) throw new Error('expected a store that can be held up');
+    expect((await raft.leaderCh().receive()).value).toBe(true);
+    const term = raft.currentTerm();
+    store.onWrite = gate.pass;
+    const vote = stranger(nodes).requestVote(leader.id, leader.address, voteBy(other, 5, true));
+    vote.catch(() => {});
+    await time.until(() => gate.waiting > 0, 'the term is on its way to the disk');
+    expect(raft.state()).toBe(RaftState.Follower);
+    expect(raft.leaderWithID()).toEqual({ address: '', id: '' });
+    expect((await raft.leaderCh().receive()).value).toBe(false);
+    expect(raft.currentTerm()).toBe(term);
+    gate.open();
+    await time.until(() => raft.currentTerm() === term + 5, 'the disk has the term');
     await nodes.close();
   });
 

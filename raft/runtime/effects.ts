@@ -42,7 +42,8 @@ export interface PerformerOptions {
   readonly setTimer: (request: TimerRequest) => void;
   readonly stepPeer: (input: PeerInput) => void;
   readonly post: (input: MainInput) => void;
-  readonly publish: () => void;
+  /** Lets everybody see the state of the node; before its disk is done, only that it steps down. */
+  readonly publish: (isDone: boolean) => void;
   readonly observe: (data: ObservationData) => Promise<void> | undefined;
   readonly leadershipChanged: (isLeader: boolean) => void;
   readonly shutdownSelf: () => void;
@@ -81,6 +82,7 @@ export class Performer {
     for (const request of out.timers) this.#o.setTimer(request);
     let settled = out.list.length;
     while (settled > 0 && !isDurableAt(out.list, settled - 1)) settled -= 1;
+    if (settled > 0) this.#o.publish(false);
     return this.#performFrom(out.list, 0, settled);
   }
 
@@ -99,7 +101,7 @@ export class Performer {
   #performFrom(list: readonly Effect[], start: number, settled: number): Promise<void> | undefined {
     for (let at = start; at < list.length; at += 1) {
       if (this.#o.isStopped()) return undefined;
-      if (at === settled) this.#o.publish();
+      if (at === settled) this.#o.publish(true);
       const effect = list[at];
       if (effect === undefined) return undefined;
       const pending = isDurable(effect) ? this.#await(list, at, effect) : this.#start(effect);
@@ -107,7 +109,7 @@ export class Performer {
         return pending.then(() => this.#performFrom(list, at + 1, settled));
       }
     }
-    if (settled === list.length && !this.#o.isStopped()) this.#o.publish();
+    if (settled === list.length && !this.#o.isStopped()) this.#o.publish(true);
     return undefined;
   }
 

@@ -3,7 +3,7 @@ import { stepPeer } from '../core/core.ts';
 import { Effects, isDurable } from '../core/effect.ts';
 import type { PeerInput } from '../core/input.ts';
 import { lastIndexOf, type NodeState } from '../core/node.ts';
-import type { RaftState } from '../state.ts';
+import { RaftState } from '../state.ts';
 import type { Performer } from './effects.ts';
 
 /**
@@ -31,6 +31,16 @@ export function published(node: NodeState): Published {
     commitIndex: node.commitIndex,
     lastApplied: node.lastApplied,
   };
+}
+
+/**
+ * What may be seen of `node` while its disk still works: that it has stepped down, at once, as
+ * `leaderCh` says it too; nothing else before it is durable.
+ */
+export function steppedDown(node: NodeState, seen: Published): Published {
+  const wasMore = seen.role === RaftState.Leader || seen.role === RaftState.Candidate;
+  if (!wasMore || node.role !== RaftState.Follower) return seen;
+  return { ...seen, role: RaftState.Follower, leaderAddress: '', leaderID: '' };
 }
 
 /**

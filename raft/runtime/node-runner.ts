@@ -16,7 +16,7 @@ import { Performer } from './effects.ts';
 import { Entries } from './entries.ts';
 import { FsmLoop } from './fsm-loop.ts';
 import { Inbound } from './inbound.ts';
-import { PeerLanes, type Published, published } from './lanes.ts';
+import { PeerLanes, type Published, published, steppedDown } from './lanes.ts';
 import { LeadershipNews } from './leadership-news.ts';
 import { InFlightEntries, Ledger } from './ledger.ts';
 import { MainLane } from './main-lane.ts';
@@ -265,8 +265,9 @@ export class NodeRunner {
       setTimer: (request) => this.#timers.request(request),
       stepPeer: this.#stepPeer,
       post: this.post,
-      publish: () => {
-        this.#published = published(this.node);
+      publish: (isDone) => {
+        const { node } = this;
+        this.#published = isDone ? published(node) : steppedDown(node, this.#published);
       },
       observe: (data) => this.#observe(data),
       leadershipChanged: (isLeader) => this.#news.changed(isLeader),

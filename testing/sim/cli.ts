@@ -12,7 +12,11 @@ import {
 
 const usage =
   'usage: npm run sim -- [--seed N] [--count N | --minutes N] [--nodes 1..7] [--steps N] ' +
-  '[--work-every MS] [--lines N] [--verbose] [--coverage] [--no-shrink]';
+  '[--duration MS] [--timeout MS] [--work-every MS] [--proposals N] [--lines N] ' +
+  '[--verbose] [--coverage] [--no-shrink]';
+
+/** What a run is given beside its seed. */
+const RUN_FLAGS = ['nodes', 'steps', 'duration', 'timeout', 'work-every', 'proposals'] as const;
 
 /** Seeds of a hunt are drawn below this. */
 const MAX_SEED = 2 ** 31;
@@ -32,25 +36,34 @@ function readArguments() {
       minutes: { type: 'string' },
       nodes: { type: 'string' },
       steps: { type: 'string' },
+      duration: { type: 'string' },
+      timeout: { type: 'string' },
       'work-every': { type: 'string' },
+      proposals: { type: 'string' },
       lines: { type: 'string', default: '200' },
       verbose: { type: 'boolean', default: false },
       coverage: { type: 'boolean', default: false },
       'no-shrink': { type: 'boolean', default: false },
     },
   });
-  const everyMs = values['work-every'];
+  const { nodes, steps, duration, timeout, 'work-every': workEvery, proposals } = values;
   const fixed = {
     traceLines: wholeNumber('lines', values.lines),
-    ...(everyMs !== undefined && { profile: { workEveryMs: wholeNumber('work-every', everyMs) } }),
-    ...(values.nodes !== undefined && { nodes: wholeNumber('nodes', values.nodes) }),
-    ...(values.steps !== undefined && { steps: wholeNumber('steps', values.steps) }),
+    ...(nodes !== undefined && { nodes: wholeNumber('nodes', nodes) }),
+    ...(steps !== undefined && { steps: wholeNumber('steps', steps) }),
+    ...(duration !== undefined && { durationMs: wholeNumber('duration', duration) }),
+    profile: {
+      ...(timeout !== undefined && { heartbeatTimeoutMs: wholeNumber('timeout', timeout) }),
+      ...(workEvery !== undefined && { workEveryMs: wholeNumber('work-every', workEvery) }),
+      ...(proposals !== undefined && { proposalsPerSecond: wholeNumber('proposals', proposals) }),
+    },
   };
   const minutes = values.minutes === undefined ? null : wholeNumber('minutes', values.minutes);
   const first = wholeNumber('seed', values.seed ?? (minutes === null ? '1' : randomSeed()));
   const count = minutes === null ? wholeNumber('count', values.count ?? '1') : MAX_SEED;
   const { verbose, coverage, 'no-shrink': noShrink } = values;
-  return { fixed, first, count, minutes, verbose, coverage, noShrink };
+  const flags = RUN_FLAGS.map((name) => values[name] && ` --${name} ${values[name]}`).join('');
+  return { fixed, flags, first, count, minutes, verbose, coverage, noShrink };
 }
 
 function randomSeed(): string {
@@ -64,6 +77,7 @@ class Totals {
   #seeds = 0;
   #events = 0;
   #virtualMs = 0;
+  #loadedMs = 0;
   #proposed = 0;
   #acknowledged = 0;
 
@@ -72,6 +86,7 @@ class Totals {
     this.#seeds += 1;
     this.#events += result.events;
     this.#virtualMs += result.virtualMs;
+    this.#loadedMs += result.loadedMs;
     this.#proposed += result.proposed;
     this.#acknowledged += result.acknowledged;
   }
@@ -84,22 +99,24 @@ class Totals {
     const { seconds } = this;
     const rate = (count: number): string => (count / seconds).toFixed(1);
     const virtualSeconds = this.#virtualMs / 1000;
+    const loadedSeconds = this.#loadedMs / 1000;
     const ratio = (virtualSeconds / seconds).toFixed(0);
     return (
       `${this.#seeds} seeds in ${seconds.toFixed(1)} s: ${rate(this.#seeds)} seeds/s, ` +
       `${rate(this.#events)} steps/s, ${rate(this.coverage.faults)} faults/s, ` +
       `${(virtualSeconds / 60).toFixed(1)} virtual minutes (${ratio} times real time), ` +
-      `${(this.#proposed / virtualSeconds).toFixed(0)} proposals a virtual second, ` +
+      `${(loadedSeconds / 60).toFixed(1)} of them with faults and ` +
+      `${(this.#proposed / loadedSeconds).toFixed(0)} proposals a virtual second, ` +
       `${this.#acknowledged} acknowledged commands`
     );
   }
 }
 
 /** Says what broke, with as few faults as it needs, and how to see it again. */
-async function report(options: SimulationOptions, noShrink: boolean): Promise<void> {
+async function report(options: SimulationOptions, flags: string, noShrink: boolean) {
   const shrunk = noShrink ? null : await shrink(options);
   const { result } = shrunk ?? { result: await runSimulation(options) };
-  console.error(describeFailure(result));
+  console.error(describeFailure(result, flags));
   if (shrunk === null || result.violation === null) return;
   const { strikes = [] } = shrunk.options;
   console.error(`${strikes.length} faults are needed, found in ${shrunk.runs} runs; as a test:`);
@@ -108,7 +125,7 @@ async function report(options: SimulationOptions, noShrink: boolean): Promise<vo
 
 /** Runs seeds one after the other; stops at the first that breaks a rule. Gives the exit code. */
 async function main(): Promise<number> {
-  const { fixed, first, count, minutes, verbose, coverage, noShrink } = readArguments();
+  const { fixed, flags, first, count, minutes, verbose, coverage, noShrink } = readArguments();
   if (minutes !== null) console.log(`hunting from seed ${first} for ${minutes} minutes`);
   const branches = coverage ? new BranchWatch() : null;
   const totals = new Totals();
@@ -119,7 +136,7 @@ async function main(): Promise<number> {
     const result = await runSimulation({ ...fixed, ...quiet, seed });
     totals.add(result);
     if (result.violation !== null) {
-      await report({ ...fixed, seed }, noShrink);
+      await report({ ...fixed, seed }, flags, noShrink);
       return 1;
     }
     if (verbose || (count === 1 && fixed.steps !== undefined)) console.log(result.trace.join('\n'));

@@ -78,6 +78,17 @@ export class SimCluster {
     return leaders[randomInteger(random, 0, Math.max(leaders.length - 1, 0))];
   }
 
+  /** The leader of the newest term that has one. */
+  newestLeader(): SimNode | undefined {
+    const termOf = ({ raft }: SimNode): number => raft?.currentTerm() ?? 0;
+    return this.nodes
+      .filter(({ isLeader }) => isLeader)
+      .reduce<SimNode | undefined>(
+        (best, node) => (best === undefined || termOf(node) > termOf(best) ? node : best),
+        undefined,
+      );
+  }
+
   /** Judges the node whose process has just run, and looks after it. */
   stepped(process: SimProcess): void {
     const node = this.#byName.get(process.name);

@@ -47,6 +47,8 @@ export interface Profile {
   readonly memberChanges: boolean;
   /** Milliseconds between the wishes of clients, at most. */
   readonly workEveryMs: number;
+  /** Commands a second that come beside these wishes, to whoever leads. */
+  readonly proposalsPerSecond: number;
   /** Every node has timeouts, pre-vote and batches of its own. */
   readonly mixedConfigs: boolean;
   /** Entries that a log cache before the store keeps; 0 for no cache. */
@@ -92,6 +94,7 @@ export function drawProfile(random: Random, fixed: Partial<Profile>): Profile {
     applyMs: pick(random, 0, 0, 0.5),
     memberChanges: random.next() < 0.7,
     workEveryMs: pick(random, 10, 30, 60),
+    proposalsPerSecond: 0,
     mixedConfigs: random.next() < 0.3,
     cachedEntries: pick(random, 0, 8, 128),
     userRestores: random.next() < 0.4,

@@ -40,8 +40,10 @@ export async function shrink(options: SimulationOptions): Promise<Shrunk | null>
 
 /** A test that holds a failure, to be pasted where it belongs. */
 export function testLine(options: SimulationOptions, broken: string): string {
-  const { seed, nodes, steps, strikes } = options;
-  const fields = JSON.stringify({ seed, nodes, steps, strikes })
+  const { seed, nodes, durationMs, steps, strikes, profile = {} } = options;
+  const drawn = Object.keys(profile).length === 0;
+  const fixed = drawn ? {} : { profile };
+  const fields = JSON.stringify({ seed, nodes, durationMs, steps, strikes, ...fixed })
     .replaceAll('"', '')
     .replaceAll(':', ': ')
     .replaceAll(',', ', ');

@@ -49,6 +49,29 @@ describe('a seed', () => {
   });
 });
 
+describe('clients that follow the leader', () => {
+  it('bring what they owe after an outage', async () => {
+    const result = await runSimulation({
+      seed: 2,
+      nodes: 5,
+      durationMs: 4000,
+      faults: [],
+      profile: { proposalsPerSecond: 100, workEveryMs: 4000, memberChanges: false },
+      traceLines: 0,
+      script: (cluster) => {
+        cluster.world.scheduler.schedule(1000, () => {
+          for (const node of cluster.nodes) cluster.crash(node, 'kill', 500);
+        });
+      },
+    });
+    expect(result.violation).toBeNull();
+    expect(result.loadedMs).toBe(4000);
+    expect(result.proposed).toBeGreaterThan(380);
+    expect(result.proposed).toBeLessThan(420);
+    expect(result.acknowledged).toBeGreaterThan(200);
+  });
+});
+
 describe('a disk that hangs', () => {
   it('ends its node after the limit, and the others go on', async () => {
     const result = await runSimulation({
@@ -95,6 +118,15 @@ describe('a seed that found a bug', () => {
   it('counts no snapshot as kept whose name a sync further up has left out', () =>
     runCleanly({ seed: 2028040703, strikes: [3, 5] }));
 
+  it('says at once that it leads no more, however slow its disk is', () =>
+    runCleanly({
+      seed: 1765937980,
+      nodes: 5,
+      durationMs: 20_000,
+      strikes: [4, 8],
+      profile: { proposalsPerSecond: 130, workEveryMs: 200 },
+    }));
+
   it('elects a leader although servers that were removed keep standing', () =>
     runCleanly({ seed: 1172104940, strikes: [1, 2, 3, 6, 10, 11, 12] }));
 });
@@ -114,6 +146,10 @@ describe('a failure', () => {
     expect(await shrink({ seed: 5, faults: [], durationMs: 100 })).toBeNull();
     expect(testLine({ seed: 5, strikes: [2, 7] }, 'a rule')).toBe(
       "it('keeps a rule with seed 5', () => runCleanly({seed: 5, strikes: [2, 7]}));",
+    );
+    const loaded = { seed: 5, durationMs: 9000, strikes: [2], profile: { workEveryMs: 20 } };
+    expect(testLine(loaded, 'a rule')).toContain(
+      '({seed: 5, durationMs: 9000, strikes: [2], profile: {workEveryMs: 20}})',
     );
   });
 });

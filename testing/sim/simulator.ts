@@ -51,6 +51,8 @@ export interface SimulationResult {
   readonly events: number;
   /** How long it took on the virtual clock, in milliseconds. */
   readonly virtualMs: number;
+  /** How much of that time clients asked and faults came. */
+  readonly loadedMs: number;
   /** Commands that clients asked for. */
   readonly proposed: number;
   /** Commands that a client was told are applied. */
@@ -116,6 +118,7 @@ class Simulation {
     const { steps, durationMs = DEFAULT_DURATION_MS } = this.#options;
     if (steps === undefined) await this.#until(() => false, durationMs);
     else await this.#until(() => this.#scheduler.eventsRun >= steps, steps);
+    const loadedMs = this.#scheduler.nowMs;
     for (const act of [this.#calm, this.#agree, this.#close, this.#judge]) {
       if (this.#court.violation === null) await act.call(this);
     }
@@ -126,6 +129,7 @@ class Simulation {
       traceHash: this.#trace.hash,
       events: this.#scheduler.eventsRun,
       virtualMs: this.#scheduler.nowMs,
+      loadedMs,
       proposed: this.#workload.proposed,
       acknowledged: this.#workload.applied,
       committed: this.#court.facts.committedUpTo,
@@ -255,13 +259,16 @@ export function runSimulation(options: SimulationOptions): Promise<SimulationRes
   return new Simulation(options).run();
 }
 
-/** A failed run for people: what broke, how to see it again, and what happened before. */
-export function describeFailure(result: SimulationResult): string {
+/**
+ * A failed run for people: what broke, how to see it again, and what happened before. `flags` are
+ * those of the command line that the run had beside its seed.
+ */
+export function describeFailure(result: SimulationResult, flags = ''): string {
   const { violation, seed, trace } = result;
   if (violation === null) return `seed ${seed}: no violation`;
   return [
     `seed ${seed}: ${violation.invariant}: ${violation.message}`,
-    `see it again with: npm run sim -- --seed ${seed}`,
+    `see it again with: npm run sim -- --seed ${seed}${flags}`,
     ...trace,
   ].join('\n');
 }

@@ -50,7 +50,14 @@ const memberChanges: ReadonlySet<Wish> = new Set(['add-voter', 'add-nonvoter', '
 /** A restore is given an index so far ahead that the log does not get there while it is copied. */
 const RESTORE_AHEAD = 200;
 const KEYS = 12;
+/**
+ * After so many questions the clients go on with keys that nobody used yet: what one key may be
+ * grows with every operation of unknown outcome, and the checker has to follow all of it.
+ */
+const QUESTIONS_A_GENERATION = 200;
 const MAX_BURST = 12;
+const PROPOSE_EVERY_MS = 50;
+const MAX_PROPOSALS = 64;
 
 function commandOf(input: KeyValueInput): string {
   switch (input.op) {
@@ -106,12 +113,8 @@ export class Workload {
 
   /** Lets the clients begin. */
   start(): void {
-    const { scheduler, profile } = this.#cluster.world;
-    scheduler.schedule(randomInteger(this.#random, 1, profile.workEveryMs), () => {
-      if (this.#stopped) return;
-      this.#wish();
-      this.start();
-    });
+    this.#wishAgain();
+    if (this.#cluster.world.profile.proposalsPerSecond > 0) this.#propose(0);
   }
 
   /** Lets the clients ask nothing more. */
@@ -141,6 +144,32 @@ export class Workload {
   /** Applies one command through `node`; `done` is told when it was acknowledged. */
   applyThrough(node: SimNode, done: (index: number) => void): void {
     this.#inside(node, (raft) => this.#apply(node, raft, done));
+  }
+
+  #wishAgain(): void {
+    const { scheduler, profile } = this.#cluster.world;
+    scheduler.schedule(randomInteger(this.#random, 1, profile.workEveryMs), () => {
+      if (this.#stopped) return;
+      this.#wish();
+      this.#wishAgain();
+    });
+  }
+
+  /**
+   * Clients that follow the leader: while nobody leads, what is due waits, and `due` proposals come
+   * on top of the rest of their time when somebody does.
+   */
+  #propose(due: number): void {
+    const { scheduler, profile } = this.#cluster.world;
+    scheduler.schedule(PROPOSE_EVERY_MS, () => {
+      if (this.#stopped) return;
+      let left = due + (profile.proposalsPerSecond * PROPOSE_EVERY_MS) / 1000;
+      const leader = this.#cluster.newestLeader();
+      for (let i = 0; leader !== undefined && left >= 1 && i < MAX_PROPOSALS; i += 1, left -= 1) {
+        this.applyThrough(leader, () => {});
+      }
+      this.#propose(left);
+    });
   }
 
   #wish(): void {
@@ -226,7 +255,7 @@ export class Workload {
 
   /** Something to do to a key; most often a plain write. */
   #drawInput(): KeyValueInput {
-    const key = `k${randomInteger(this.#random, 1, KEYS)}`;
+    const key = this.#drawKey();
     const value = `v${this.#questions}`;
     const at = this.#random.next();
     if (at < 0.6) return { op: 'set', key, value };
@@ -236,6 +265,12 @@ export class Workload {
       return { op: 'cas', key, from: someone?.fsm?.get(key) ?? null, to: value };
     }
     return { op: 'delete', key };
+  }
+
+  #drawKey(): string {
+    const generation = Math.floor(this.#questions / QUESTIONS_A_GENERATION);
+    const key = `k${randomInteger(this.#random, 1, KEYS)}`;
+    return generation === 0 ? key : `${key}.${generation}`;
   }
 
   #apply(node: SimNode, raft: RaftNode, done: (index: number) => void): void {
@@ -267,7 +302,7 @@ export class Workload {
   #read(node: SimNode, raft: RaftNode): void {
     const { court } = this.#cluster.world;
     const floor = court.facts.acknowledgedUpTo;
-    const key = `k${randomInteger(this.#random, 1, KEYS)}`;
+    const key = this.#drawKey();
     const operation = this.#history.begin({ op: 'get', key });
     const future = raft.readIndex(this.#timeoutMs());
     this.#follow(node, 'read', future, undefined, (error) => {
