@@ -20,6 +20,7 @@ export class SimCluster {
   readonly #roles = new Map<ServerID, RaftState>();
   readonly #roleChanges = new Map<string, number>();
   readonly #retiring = new Set<ServerID>();
+  readonly #reached = new Map<ServerID, number>();
   readonly #first: Configuration;
   /** The last act: what stops stays stopped. */
   #closing = false;
@@ -44,6 +45,17 @@ export class SimCluster {
   /** How often a node changed its role, such as `Candidate to Leader`. */
   get roleChanges(): ReadonlyMap<string, number> {
     return this.#roleChanges;
+  }
+
+  /** Grows when a node has applied what it never had before. */
+  progress(): number {
+    let sum = 0;
+    for (const { id, fsm } of this.nodes) {
+      const reached = Math.max(this.#reached.get(id) ?? 0, fsm?.state.index ?? 0);
+      this.#reached.set(id, reached);
+      sum += reached;
+    }
+    return sum;
   }
 
   /** Starts every node; the members of the first configuration write it down. */

@@ -71,8 +71,13 @@ export interface SimulationResult {
 
 const DEFAULT_DURATION_MS = 2_000;
 const DEFAULT_TRACE_LINES = 200;
-/** After the last fault a cluster gets this long to agree, in election timeouts. */
+/**
+ * After the last fault a cluster gets this long to agree, in election timeouts, and as long again
+ * whenever a node has applied what it never had: a backlog may be long and a disk slow.
+ */
 const PATIENCE_ELECTION_TIMEOUTS = 40;
+/** Nobody gets more than this times the patience, however much goes on. */
+const MOST_PATIENCE = 10;
 /** More events than any honest run has: something spins. */
 const MAX_EVENTS = 400_000;
 
@@ -168,14 +173,25 @@ class Simulation {
       this.#scheduler.schedule(electionTimeoutMs, tryAgain);
     };
     tryAgain();
-    if (!(await this.#until(() => probe !== 0, patienceMs))) {
+    if (!(await this.#inTime(() => probe !== 0, patienceMs))) {
       this.#court.violated('liveness', `no write in ${patienceMs} ms without faults`);
-    } else if (!(await this.#until(() => this.#membersAgree(), patienceMs))) {
+    } else if (!(await this.#inTime(() => this.#membersAgree(), patienceMs))) {
       this.#court.violated('liveness', `no agreement in ${patienceMs} ms without faults`);
-    } else if (!(await this.#until(() => this.#workload.isAnswered, patienceMs))) {
+    } else if (!(await this.#inTime(() => this.#workload.isAnswered, patienceMs))) {
       this.#court.ended();
-    } else if (!(await this.#until(() => this.#allAreUp(), patienceMs))) {
+    } else if (!(await this.#inTime(() => this.#allAreUp(), patienceMs))) {
       this.#court.violated('liveness', `a node does not come up in ${patienceMs} ms`);
+    }
+  }
+
+  /** Lets time pass until `isDone`, as long as no `patienceMs` go by without progress. */
+  async #inTime(isDone: () => boolean, patienceMs: number): Promise<boolean> {
+    const endMs = this.#scheduler.nowMs + MOST_PATIENCE * patienceMs;
+    for (;;) {
+      const before = this.#cluster.progress();
+      const leftMs = Math.min(patienceMs, endMs - this.#scheduler.nowMs);
+      if (await this.#until(isDone, leftMs)) return true;
+      if (this.#cluster.progress() === before || this.#scheduler.nowMs >= endMs) return false;
     }
   }
 

@@ -58,6 +58,8 @@ const QUESTIONS_A_GENERATION = 200;
 const MAX_BURST = 12;
 const PROPOSE_EVERY_MS = 50;
 const MAX_PROPOSALS = 64;
+/** With so many questions open the clients that follow the leader wait for answers. */
+const MAX_OPEN = 256;
 
 function commandOf(input: KeyValueInput): string {
   switch (input.op) {
@@ -165,7 +167,8 @@ export class Workload {
       if (this.#stopped) return;
       let left = due + (profile.proposalsPerSecond * PROPOSE_EVERY_MS) / 1000;
       const leader = this.#cluster.newestLeader();
-      for (let i = 0; leader !== undefined && left >= 1 && i < MAX_PROPOSALS; i += 1, left -= 1) {
+      const room = Math.min(MAX_PROPOSALS, MAX_OPEN - this.#open.size);
+      for (let i = 0; leader !== undefined && left >= 1 && i < room; i += 1, left -= 1) {
         this.applyThrough(leader, () => {});
       }
       this.#propose(left);
