@@ -4,7 +4,7 @@ import { RaftError } from '../raft/errors.ts';
 import type { ReadableFile } from './file-system.ts';
 import type { StateFile } from './state-file.ts';
 
-/** Small enough that checksumming a chunk (some 700 MB/s) does not hold the event loop up. */
+/** Small enough that checksumming a chunk (about 1 GB/s) does not hold the event loop up. */
 const CHUNK_SIZE_BYTES = 256 * 1024;
 
 /** The CRC-64 of a whole file. The event loop turns between chunks. */

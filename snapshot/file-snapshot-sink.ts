@@ -145,12 +145,14 @@ export class FileSnapshotSink implements WorkerSnapshotSink {
     if (this.#failure !== null) throw this.#failure;
     const bytes = this.#buffer.subarray(0, this.#bufferedBytes);
     try {
-      await this.#init.stateFile.write(bytes);
+      const written = this.#init.stateFile.write(bytes);
+      // While the disk takes them.
+      this.#checksum.update(bytes);
+      await written;
     } catch (thrown) {
       this.#failure = asError(thrown);
       throw this.#failure;
     }
-    this.#checksum.update(bytes);
     this.#sizeBytes += bytes.length;
     this.#bufferedBytes = 0;
   }

@@ -60,9 +60,10 @@ export class ReceiveBuffer {
     return decoder;
   }
 
-  /** Takes at most `limit` bytes, as a copy. */
+  /** Takes at most `limit` bytes: all that wait are given away as they are, fewer are copied. */
   takeBytes(limit: number): Uint8Array {
     const count = Math.min(limit, this.length);
+    if (count === this.length) return this.#giveAway();
     const copy = new Uint8Array(count);
     copy.set(this.#bytes.subarray(this.#start, this.#start + count));
     this.#consume(count);
@@ -74,6 +75,12 @@ export class ReceiveBuffer {
     const count = Math.min(limit, this.length);
     this.#consume(count);
     return count;
+  }
+
+  #giveAway(): Uint8Array {
+    const all = this.#bytes.subarray(this.#start, this.#end);
+    this.#consume(all.length);
+    return all;
   }
 
   #consume(count: number): void {
