@@ -110,7 +110,7 @@ declare const WebAssembly: {
   readonly Memory: abstract new () => { readonly buffer: ArrayBuffer };
 };
 
-/** What the module gives: its memory, and the remainder after the bytes from `at` to `end` of it. */
+/** Its memory, and the remainder after the bytes from `at` to `end` of it. */
 export interface Crc64Module {
   readonly memory: { readonly buffer: ArrayBuffer };
   readonly update: (crc: bigint, at: number, end: number) => bigint;
