@@ -96,7 +96,7 @@ export class SnapshotWorkers implements FileWorkers {
   #start(): Piscina {
     if (this.#pool !== null) return this.#pool;
     const { maxThreads = MAX_THREADS, maxHeapMiB } = this.#init;
-    this.#pool = new Piscina({
+    const pool = new Piscina({
       minThreads: 0,
       maxThreads,
       idleTimeout: IDLE_MS,
@@ -106,11 +106,14 @@ export class SnapshotWorkers implements FileWorkers {
         resourceLimits: { maxOldGenerationSizeMb: maxHeapMiB },
       }),
     });
-    // A thread that fails before it has taken its task leaves that task waiting for ever.
-    this.#pool.on('error', (error) => {
+    this.#pool = pool;
+    pool.on('error', (error) => {
+      // A thread that fails before it has taken its task leaves that task waiting for ever. One
+      // whose task has failed with it may say so a second time, when others work already.
+      if (pool.threads.length > 0) return;
       for (const fail of this.#running) fail(asError(error));
     });
-    return this.#pool;
+    return pool;
   }
 
   async #orFailure(

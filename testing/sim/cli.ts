@@ -80,6 +80,7 @@ class Totals {
   #loadedMs = 0;
   #proposed = 0;
   #acknowledged = 0;
+  #undecided = 0;
 
   add(result: SimulationResult): void {
     this.coverage.add(result);
@@ -89,6 +90,7 @@ class Totals {
     this.#loadedMs += result.loadedMs;
     this.#proposed += result.proposed;
     this.#acknowledged += result.acknowledged;
+    if (!result.isDecided) this.#undecided += 1;
   }
 
   get seconds(): number {
@@ -107,7 +109,7 @@ class Totals {
       `${(virtualSeconds / 60).toFixed(1)} virtual minutes (${ratio} times real time), ` +
       `${(loadedSeconds / 60).toFixed(1)} of them with faults and ` +
       `${(this.#proposed / loadedSeconds).toFixed(0)} proposals a virtual second, ` +
-      `${this.#acknowledged} acknowledged commands`
+      `${this.#acknowledged} acknowledged commands, ${this.#undecided} histories undecided`
     );
   }
 }

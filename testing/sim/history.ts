@@ -21,6 +21,14 @@ interface Entry {
   denied: boolean;
 }
 
+/** What the checker makes of a history. */
+export interface Judgement {
+  /** Why no single store that ran alone can have given these answers; `null` when one can. */
+  readonly complaint: string | null;
+  /** False when the search was given up: nothing is known. */
+  readonly isDecided: boolean;
+}
+
 /** What all clients of a run asked and were told, in the order in which it happened. */
 export class ClientHistory {
   readonly #entries: Entry[] = [];
@@ -49,9 +57,9 @@ export class ClientHistory {
     );
   }
 
-  /** Why no single store that ran alone can have given these answers; `null` when one can. */
-  judge(): string | null {
+  /** Asks whether a single store that ran alone can have given these answers. */
+  judge(): Judgement {
     const { verdict, message } = checkLinearizable(this.operations, keyValueModel);
-    return verdict === 'broken' ? message : null;
+    return { complaint: verdict === 'broken' ? message : null, isDecided: verdict !== 'undecided' };
   }
 }

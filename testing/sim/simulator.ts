@@ -57,6 +57,8 @@ export interface SimulationResult {
   readonly proposed: number;
   /** Commands that a client was told are applied. */
   readonly acknowledged: number;
+  /** False when the history of the clients was too hard to judge. */
+  readonly isDecided: boolean;
   /** How many entries were committed. */
   readonly committed: number;
   /** The newest term. */
@@ -90,6 +92,7 @@ class Simulation {
   readonly #cluster: SimCluster;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
+  #isDecided = true;
   #lastStep = { name: '', atMs: 0 };
 
   constructor(options: SimulationOptions) {
@@ -137,6 +140,7 @@ class Simulation {
       loadedMs,
       proposed: this.#workload.proposed,
       acknowledged: this.#workload.applied,
+      isDecided: this.#isDecided,
       committed: this.#court.facts.committedUpTo,
       newestTerm: this.#court.facts.newestTermLed,
       faults: this.#nemesis.struck,
@@ -154,7 +158,7 @@ class Simulation {
   /** Whoever was told something is told the same again, and nobody was forgotten. */
   #judge(): void {
     this.#workload.askAgain();
-    this.#workload.judgeHistory();
+    this.#isDecided = this.#workload.judgeHistory();
     this.#court.ended();
   }
 

@@ -129,12 +129,14 @@ export class Workload {
     return ![...this.#open.values()].some((process) => process?.isAlive);
   }
 
-  /** What the clients saw can have come from one store that ran alone. */
-  judgeHistory(): void {
+  /** What the clients saw can have come from one store that ran alone. False when undecided. */
+  judgeHistory(): boolean {
     const { court, profile } = this.#cluster.world;
     // A user restore replaces what clients wrote: no history of writes alone explains it.
-    const complaint = profile.userRestores ? null : this.#history.judge();
+    if (profile.userRestores) return true;
+    const { complaint, isDecided } = this.#history.judge();
     if (complaint !== null) court.violated('linearizable-history', complaint);
+    return isDecided;
   }
 
   /** Asks every future once more how it ended: it must not have changed its mind. */
