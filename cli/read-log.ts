@@ -1,8 +1,11 @@
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { utf8ToString } from '../internal/bytes.ts';
 import { decodeConfiguration } from '../raft/configuration-codec.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import { LogType } from '../raft/log.ts';
 import { decodeRecord, decodeUint64, decodeValue } from '../store/entry-codec.ts';
+import { JOURNAL_FILES, type JournalContents, readJournal } from '../store/journal.ts';
 import { type Finding, remedyFor } from './findings.ts';
 import { LMDBFile } from './lmdb-file.ts';
 
@@ -43,26 +46,57 @@ async function checkFormat(file: LMDBFile, report: Report): Promise<void> {
   report('', new RaftError('ERR_STORE_FORMAT', 'it has no format mark: it is not a store of ours'));
 }
 
-async function readEntries(file: LMDBFile, report: Report) {
-  const runs: Run[] = [];
-  const unreadable = new Set<number>();
-  let entries = 0;
-  for await (const { key, value } of file.database('logs', (text) => report('', text))) {
-    entries += 1;
+/** The entries that were read so far. */
+class Entries {
+  readonly runs: Run[] = [];
+  readonly unreadable = new Set<number>();
+  entries = 0;
+  last = 0;
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  add(key: Uint8Array, record: Uint8Array): void {
+    this.entries += 1;
     let index = 0;
     try {
       index = decodeUint64(key, 'a key of the log');
-      const { term, type, data } = decodeRecord(index, value);
-      const last = runs.at(-1);
+      this.last = index;
+      const { term, type, data } = decodeRecord(index, record);
+      const last = this.runs.at(-1);
       if (last !== undefined && last.term === term && last.last === index - 1) last.last = index;
-      else runs.push({ first: index, last: index, term });
+      else this.runs.push({ first: index, last: index, term });
       if (type === LogType.LogConfiguration) decodeConfiguration(data ?? new Uint8Array());
     } catch (error) {
-      unreadable.add(index);
-      report(index === 0 ? '' : `index ${index}`, error);
+      this.unreadable.add(index);
+      this.#report(index === 0 ? '' : `index ${index}`, error);
     }
   }
-  return { entries, runs, unreadable };
+}
+
+/** The entries of LMDB, and behind them those that the journal has and LMDB has not. */
+async function readEntries(file: LMDBFile, path: string, report: Report): Promise<Entries> {
+  const entries = new Entries(report);
+  for await (const { key, value } of file.database('logs', (text) => report('', text))) {
+    entries.add(key, value);
+  }
+  const journals: JournalContents[] = [];
+  for (const name of JOURNAL_FILES) {
+    try {
+      const contents = await readJournal(join(dirname(path), name));
+      if (contents !== null) journals.push(contents);
+    } catch (error) {
+      report('', error);
+    }
+  }
+  for (const { pairs } of journals.sort((a, b) => a.order - b.order)) {
+    for (const { key, record } of pairs) {
+      if (decodeUint64(key, 'a key of the journal') > entries.last) entries.add(key, record);
+    }
+  }
+  return entries;
 }
 
 async function readTerms(file: LMDBFile, report: Report) {
@@ -84,6 +118,12 @@ async function readTerms(file: LMDBFile, report: Report) {
     }
   }
   return { currentTerm: numbers.CurrentTerm, voteTerm: numbers.LastVoteTerm };
+}
+
+/** When the files of a journal were last written. */
+async function writtenAt(path: string): Promise<string> {
+  const times = JOURNAL_FILES.map((name) => stat(join(dirname(path), name)).catch(() => null));
+  return (await Promise.all(times)).map((found) => found?.mtimeMs).join();
 }
 
 /**
@@ -109,10 +149,12 @@ export async function readLog(
     return null;
   }
   try {
+    const before = await writtenAt(path);
     await checkFormat(file, report);
-    const log = await readEntries(file, report);
+    const { entries, runs, unreadable } = await readEntries(file, path, report);
     const terms = await readTerms(file, report);
-    return { ...log, ...terms, isInUse: await file.hasChanged() };
+    const isInUse = (await file.hasChanged()) || (await writtenAt(path)) !== before;
+    return { entries, runs, unreadable, ...terms, isInUse };
   } finally {
     await file.close();
   }

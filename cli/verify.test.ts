@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -100,6 +100,30 @@ describe('verify', () => {
     expect(verdict.lines).toHaveLength(4);
     expect(verdict.lines[2]).toMatch(/^bad: .*data\.mdb, index 77: .*expected checksum/);
     expect(verdict.lines[3]).toMatch(/^do: .*removeServer.*addVoter/);
+  });
+
+  it('reads what a killed node left in its journal, and names damage there', async () => {
+    const path = join(directory, 'raft');
+    const lmdb = await newLMDBStore({ path });
+    await lmdb.setUint64(KEY_CURRENT_TERM, 2);
+    for (let index = 1; index <= 5; index += 1) await lmdb.storeLog(entry(index));
+    const killed = `${directory}-killed`;
+    await cp(directory, killed, { recursive: true });
+    await lmdb.close();
+    try {
+      const whole = await verify(killed);
+      expect(whole.lines[0]).toBe('log: 5 entries, 1 to 5; current term 2');
+      expect(whole.isGood).toBe(true);
+      await damage(join(killed, 'raft', 'journal-0'), new Uint8Array(100).fill(3), 50);
+      const { isGood, lines } = await verify(killed);
+      expect(isGood).toBe(false);
+      expect(lines.join('\n')).toMatch(/bad: .*journal-0 is damaged on disk: .*byte 1536/);
+      await expect(newLMDBStore({ path: join(killed, 'raft') })).rejects.toMatchObject({
+        code: 'ERR_STORE_CORRUPT',
+      });
+    } finally {
+      await rm(killed, { recursive: true });
+    }
   });
 
   it('finds damage within a large value', async () => {

@@ -97,6 +97,11 @@ function checkEnvelope(record: Uint8Array, key: Uint8Array, what: string): void 
   }
 }
 
+/** Throws as {@link decodeRecord} does unless a record is whole and belongs to `key`. */
+export function checkRecord(key: Uint8Array, record: Uint8Array): void {
+  checkEnvelope(record, key, 'a record');
+}
+
 /** A stable value as it lies on disk: version, checksum, a copy of the bytes themselves. */
 export function encodeValue(key: Uint8Array, value: Uint8Array): Pair {
   const record = new Uint8Array(ENVELOPE_BYTES + value.length);

@@ -47,6 +47,21 @@ export interface KeyRange {
   readonly limit?: number;
 }
 
+/** Where a store keeps its records. */
+export interface Environment {
+  readonly path: string;
+  /** A copy of a log's record that no later call changes. */
+  readLog(key: Uint8Array, what: string): Uint8Array | undefined;
+  /** A copy of a stable value's record that no later call changes. */
+  readValue(key: Uint8Array, what: string): Uint8Array | undefined;
+  /** Keys of logs that are stored, in order. */
+  logKeys(range: KeyRange): Uint8Array[];
+  /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
+  commit(transaction: Transaction): Promise<void>;
+  /** Closes the files. Nothing may be under way. */
+  close(): Promise<void>;
+}
+
 /** A number among the loosely typed statistics of lmdb-js. */
 function statistic(stats: object, name: string): number {
   const value: unknown = Reflect.get(stats, name);
@@ -115,7 +130,7 @@ const openPaths = new Set<string>();
  * The LMDB environment of a store: one file with two databases, `logs` and `stable`. Knows how to
  * open it safely and how to make a transaction durable; knows nothing of Raft.
  */
-export class LMDBEnvironment {
+export class LMDBEnvironment implements Environment {
   readonly path: string;
   readonly #mapSize: number | undefined;
   readonly #root: Root;

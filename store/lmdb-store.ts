@@ -26,7 +26,8 @@ import {
   encodeValue,
   type Pair,
 } from './entry-codec.ts';
-import { type KeyRange, LMDBEnvironment } from './lmdb-environment.ts';
+import { JournaledEnvironment } from './journaled-environment.ts';
+import { type Environment, type KeyRange, LMDBEnvironment } from './lmdb-environment.ts';
 import { StoreTelemetry } from './store-telemetry.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -118,7 +119,7 @@ function nameOf(key: Uint8Array): string {
 export class LMDBStore
   implements TailReplacingLogStore, RangeReadingLogStore, AtomicStableStore, WithMeter
 {
-  readonly #environment: LMDBEnvironment;
+  readonly #environment: Environment;
   readonly #queue: WriteQueue<Write>;
   #first: number;
   #last: number;
@@ -126,7 +127,7 @@ export class LMDBStore
   #telemetry: StoreTelemetry | null = null;
 
   /** Use {@link newLMDBStore}. */
-  constructor(environment: LMDBEnvironment) {
+  constructor(environment: Environment) {
     this.#environment = environment;
     this.#queue = new WriteQueue({
       maxBatchBytes: MAX_BATCH_BYTES,
@@ -361,8 +362,11 @@ export async function newLMDBStore(options: LMDBStoreOptions): Promise<LMDBStore
     throw new RaftError('ERR_INVALID_ARGUMENT', `path must name a directory, got ${String(path)}`);
   }
   if (mapSize !== undefined) checkInteger('mapSize', mapSize, LEAST_MAP_BYTES);
-  const environment = await LMDBEnvironment.open(path, mapSize);
+  const inner = await LMDBEnvironment.open(path, mapSize);
+  let environment: Environment = inner;
   try {
+    // A store with a bound, or on a disk without room for a journal, does without.
+    if (mapSize === undefined) environment = (await JournaledEnvironment.open(inner)) ?? inner;
     return new LMDBStore(environment);
   } catch (thrown) {
     await environment.close();

@@ -12,8 +12,11 @@ import { type Log, LogType } from '../../raft/log.ts';
 import { AppendEntriesRequest, RequestVoteRequest } from '../../raft/messages.ts';
 import { type NetworkTransport, newTCPTransport } from '../../transport/index.ts';
 
+/** The lines that open a descriptor which writes through to the disk. */
+const THROUGH = /^.*(data\.mdb|journal-\d)", [A-Z_|]*O_DSYNC.*$/gm;
+
 /** What the order of system calls says, in the words that matter here. */
-type Event = 'sync' | 'meta' | 'sent';
+type Event = 'sync' | 'meta' | 'journal' | 'sent';
 
 /**
  * The events of a trace. Something counts as synced when its call has returned, and as sent when
@@ -22,6 +25,9 @@ type Event = 'sync' | 'meta' | 'sent';
 function eventsOf(trace: string, isSend: (call: string) => boolean): Event[] {
   const direct = trace.match(/data\.mdb", [A-Z_|]*O_DSYNC[A-Z_|]*\) = (\d+)/)?.[1];
   expect(direct, 'LMDB opens a descriptor that writes through to the disk').toBeDefined();
+  const opened = trace.matchAll(/journal-\d", [A-Z_|]*O_DSYNC[A-Z_|]*, \d+\) = (\d+)/g);
+  const journals = [...opened].map(([, descriptor]) => descriptor).join('|');
+  expect(journals, 'so does the journal').toMatch(/^\d+\|\d+$/);
   const begun = new Map<string, string>();
   const events: Event[] = [];
   for (const line of trace.split('\n')) {
@@ -36,15 +42,20 @@ function eventsOf(trace: string, isSend: (call: string) => boolean): Event[] {
     const call = resumed === undefined ? rest : (begun.get(pid) ?? '') + resumed;
     if (/^fdatasync\(\d+[^)]*\) += 0$/.test(call)) events.push('sync');
     if (new RegExp(`^pwrite64\\(${direct}[<,].* = \\d+$`).test(call)) events.push('meta');
+    if (new RegExp(`^pwrite64\\((${journals})[<,].* = \\d+$`).test(call)) events.push('journal');
   }
   return events;
 }
 
-/** Fails unless before each of `count` sends the disk had answered anew: sync, then meta page. */
+/**
+ * Fails unless before each of `count` sends the disk had answered anew: sync, then meta page, or
+ * the one write of the journal.
+ */
 function expectDurableBeforeSent(events: readonly Event[], count: number): void {
   const story = events.join(' ');
   expect(events.filter((event) => event === 'sent').length, story).toBeGreaterThanOrEqual(count);
-  expect(story).toMatch(new RegExp(`^((sync meta )+sent ?){${count},}(sync meta ?)*$`));
+  const durable = '(sync meta ?|journal ?)';
+  expect(story).toMatch(new RegExp(`^(${durable}+sent ?){${count},}${durable}*$`));
 }
 
 let path = '';
@@ -138,7 +149,7 @@ if (spawnSync('strace', ['-V']).status === 0) {
       if (node.exitCode === null) await once(node, 'exit');
       const text = await readFile(join(path, 'trace'), 'utf8');
       const fromOffice = text.slice(text.indexOf('"LEADS\\n"'));
-      const direct = text.match(/^.*data\.mdb", [A-Z_|]*O_DSYNC.*$/m)?.[0] ?? '';
+      const direct = (text.match(THROUGH) ?? []).join('\n');
       const toLast = fromOffice.slice(0, fromOffice.indexOf('"ACK 20\\n"') + 20);
       const events = eventsOf(`${direct}\n${toLast}`, (call) => /^write\(1<.*"ACK /.test(call));
       expectDurableBeforeSent(events, 20);
@@ -153,7 +164,7 @@ if (spawnSync('strace', ['-V']).status === 0) {
       node.stdin?.end('done\n');
       if (node.exitCode === null) await once(node, 'exit');
       const text = await readFile(join(path, 'trace'), 'utf8');
-      const direct = text.match(/^.*data\.mdb", [A-Z_|]*O_DSYNC.*$/m)?.[0] ?? '';
+      const direct = (text.match(THROUGH) ?? []).join('\n');
       const served = text.slice(text.indexOf('"READY '));
       const isReply = (call: string): boolean => /^(write|writev|send\w+)\(\d+<TCP/.test(call);
       expectDurableBeforeSent(eventsOf(`${direct}\n${served}`, isReply), 6);

@@ -1,0 +1,267 @@
+import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
+import { bytesEqual, utf8 } from '../internal/bytes.ts';
+import { crc32c } from '../internal/crc32c.ts';
+import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
+import { checkRecord, decodeUint64, type Pair } from './entry-codec.ts';
+
+/** Names of the files: while one of them is brought into LMDB, the other takes writes. */
+export const JOURNAL_FILES = ['journal-0', 'journal-1'] as const;
+
+/** The unit that a disk writes whole or not at all; a frame begins with one. */
+const SECTOR_BYTES = 512;
+
+/** The first sector of a file: what it is, its place among the files, its life, a checksum. */
+const FILE_MARK = utf8('quorate journal 1\n');
+const ORDER = 24;
+const LIFE = 32;
+const HEADER_SUM = 40;
+
+/** A frame: mark, checksum of the rest of its head, life of the file, sector, bytes of records. */
+const FRAME_MARK = 0x5152_4a46;
+const FRAME_SUM = 4;
+const FRAME_LIFE = 8;
+const FRAME_SECTOR = 16;
+const FRAME_LENGTH = 20;
+const FRAME_HEAD_BYTES = 24;
+
+const ZEROS_BYTES = 256 << 10;
+const KEY_BYTES = 8;
+const RECORD_HEAD_BYTES = KEY_BYTES + 4;
+
+/** What a file of the journal holds that counts. */
+export interface JournalContents {
+  /** Files are read in this order; 0 for a file that was never used. */
+  readonly order: number;
+  /** In the order in which they were written. */
+  readonly pairs: readonly Pair[];
+}
+
+function sectorsOf(bytes: number): number {
+  return Math.ceil(bytes / SECTOR_BYTES);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function corrupt(path: string, detail: string): RaftError {
+  const text = `the journal ${path} is damaged on disk: ${detail}; ${DAMAGE_ADVICE}`;
+  return new RaftError('ERR_STORE_CORRUPT', text);
+}
+
+/** How many bytes the records of a write take in a journal. */
+function frameSectors(pairs: readonly Pair[]): number {
+  let bytes = FRAME_HEAD_BYTES;
+  for (const { record } of pairs) bytes += RECORD_HEAD_BYTES + record.length;
+  return sectorsOf(bytes);
+}
+
+/** The bytes of one file, to be read. */
+class Reading {
+  readonly #path: string;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #life = 0n;
+
+  constructor(path: string, bytes: Uint8Array) {
+    this.#path = path;
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+  }
+
+  contents(): JournalContents {
+    if (isBlank(this.#bytes)) return { order: 0, pairs: [] };
+    const mark = this.#bytes.subarray(0, FILE_MARK.length);
+    if (!bytesEqual(mark, FILE_MARK)) throw corrupt(this.#path, 'it does not begin as a journal');
+    const sum = crc32c(this.#bytes, 0, HEADER_SUM);
+    if (sum !== this.#view.getUint32(HEADER_SUM)) {
+      throw corrupt(this.#path, 'its first sector has another checksum');
+    }
+    this.#life = this.#view.getBigUint64(LIFE);
+    const order = decodeUint64(this.#bytes.subarray(ORDER, ORDER + 8), 'order of a journal');
+    const pairs: Pair[] = [];
+    let sector = 1;
+    for (let length = this.#lengthAt(sector); length > 0; length = this.#lengthAt(sector)) {
+      const found = this.#recordsAt(sector, length);
+      if (found === null) break;
+      for (const pair of found) pairs.push(pair);
+      sector += sectorsOf(FRAME_HEAD_BYTES + length);
+    }
+    this.#checkNothingBehind(sector);
+    return { order, pairs };
+  }
+
+  /** Bytes of the records of the frame that begins at `sector`; 0 when none does. */
+  #lengthAt(sector: number): number {
+    const at = sector * SECTOR_BYTES;
+    if (at + SECTOR_BYTES > this.#bytes.length) return 0;
+    const isFrame =
+      this.#view.getUint32(at) === FRAME_MARK &&
+      this.#view.getBigUint64(at + FRAME_LIFE) === this.#life &&
+      this.#view.getUint32(at + FRAME_SECTOR) === sector &&
+      this.#view.getUint32(at + FRAME_SUM) ===
+        crc32c(this.#bytes, at + FRAME_LIFE, at + FRAME_HEAD_BYTES);
+    const length = isFrame ? this.#view.getUint32(at + FRAME_LENGTH) : 0;
+    return at + FRAME_HEAD_BYTES + length > this.#bytes.length ? 0 : length;
+  }
+
+  /** The records of a frame; `null` when one of them is not what was written. */
+  #recordsAt(sector: number, length: number): Pair[] | null {
+    const found: Pair[] = [];
+    let at = sector * SECTOR_BYTES + FRAME_HEAD_BYTES;
+    const end = at + length;
+    while (at + RECORD_HEAD_BYTES <= end) {
+      const start = at + RECORD_HEAD_BYTES;
+      const recordEnd = start + this.#view.getUint32(at + KEY_BYTES);
+      if (recordEnd > end) return null;
+      const key = this.#bytes.subarray(at, at + KEY_BYTES);
+      const record = this.#bytes.subarray(start, recordEnd);
+      try {
+        checkRecord(key, record);
+      } catch {
+        return null;
+      }
+      found.push({ key, record });
+      at = recordEnd;
+    }
+    return at === end ? found : null;
+  }
+
+  /**
+   * One write is under way at a time, so only the last frame can be torn: a whole one behind a
+   * broken one says that something was lost that had been acknowledged.
+   */
+  #checkNothingBehind(broken: number): void {
+    const sectors = this.#bytes.length / SECTOR_BYTES;
+    for (let sector = broken; sector < sectors; sector += 1) {
+      const length = this.#lengthAt(sector);
+      if (length === 0 || (sector === broken && this.#recordsAt(sector, length) === null)) continue;
+      const at = broken * SECTOR_BYTES;
+      throw corrupt(this.#path, `what begins at byte ${at} does not read, and more follows`);
+    }
+  }
+}
+
+/** A new file could not be made as long as it is to be. */
+export class NoRoomForJournal extends Error {}
+
+function isBlank(bytes: Uint8Array): boolean {
+  return bytes.subarray(0, SECTOR_BYTES).every((byte) => byte === 0);
+}
+
+async function fillWithZeros(file: FileHandle, sizeBytes: number): Promise<void> {
+  const zeros = new Uint8Array(ZEROS_BYTES);
+  for (let at = 0; at < sizeBytes; ) {
+    const { bytesWritten } = await file.write(zeros, 0, Math.min(ZEROS_BYTES, sizeBytes - at), at);
+    at += bytesWritten;
+  }
+  await file.sync();
+}
+
+/** What a file of the journal holds, for those who only look; `null` when there is none. */
+export async function readJournal(path: string): Promise<JournalContents | null> {
+  try {
+    return new Reading(path, new Uint8Array(await readFile(path))).contents();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/**
+ * A file of fixed size that writes are appended to, each with one wait for the disk: the file is
+ * filled with zeros when it is made, so that a write changes nothing but its own bytes.
+ */
+export class JournalFile {
+  readonly #file: FileHandle;
+  readonly #sectors: number;
+  #buffer = new Uint8Array(0);
+  #life = 0n;
+  #next: number;
+
+  private constructor(file: FileHandle, sectors: number) {
+    this.#file = file;
+    this.#sectors = sectors;
+    this.#next = sectors;
+  }
+
+  /** Opens a file, or makes it with `sizeBytes`, and reads what is in it. */
+  static async open(path: string, sizeBytes: number): Promise<[JournalFile, JournalContents]> {
+    const { O_RDWR, O_CREAT, O_DSYNC } = constants;
+    const file = await open(path, O_RDWR | O_CREAT | O_DSYNC, 0o666);
+    try {
+      let bytes = new Uint8Array(await readFile(path));
+      // A file whose making was cut short has no header yet; one of another release may be smaller.
+      if (bytes.length < sizeBytes && isBlank(bytes)) {
+        await fillWithZeros(file, sizeBytes).catch((error: unknown) => {
+          throw new NoRoomForJournal(`no room for ${path}`, { cause: error });
+        });
+        bytes = new Uint8Array(sizeBytes);
+      }
+      const journal = new JournalFile(file, Math.floor(bytes.length / SECTOR_BYTES));
+      return [journal, new Reading(path, bytes).contents()];
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** True when a write fits behind the others. */
+  hasRoomFor(pairs: readonly Pair[]): boolean {
+    return this.#next + frameSectors(pairs) <= this.#sectors;
+  }
+
+  /** Begins a new life, in which the file is empty. Resolves when that is on the disk. */
+  async reset(order: number, life: bigint): Promise<void> {
+    const header = new Uint8Array(SECTOR_BYTES);
+    const view = viewOf(header);
+    header.set(FILE_MARK);
+    view.setBigUint64(ORDER, BigInt(order));
+    view.setBigUint64(LIFE, life);
+    view.setUint32(HEADER_SUM, crc32c(header, 0, HEADER_SUM));
+    await this.#write(header, SECTOR_BYTES, 0);
+    this.#life = life;
+    this.#next = 1;
+  }
+
+  /** Writes records behind the others. Resolves when they are on the disk. One at a time. */
+  async append(pairs: readonly Pair[]): Promise<void> {
+    const sectors = frameSectors(pairs);
+    const bytes = this.#frame(pairs, sectors);
+    await this.#write(bytes, sectors * SECTOR_BYTES, this.#next * SECTOR_BYTES);
+    this.#next += sectors;
+  }
+
+  /** Closes the file. Nothing may be under way. */
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  #frame(pairs: readonly Pair[], sectors: number): Uint8Array {
+    const size = sectors * SECTOR_BYTES;
+    if (this.#buffer.length < size) this.#buffer = new Uint8Array(2 * size);
+    const bytes = this.#buffer;
+    const view = viewOf(bytes);
+    let at = FRAME_HEAD_BYTES;
+    for (const { key, record } of pairs) {
+      bytes.set(key, at);
+      view.setUint32(at + KEY_BYTES, record.length);
+      bytes.set(record, at + RECORD_HEAD_BYTES);
+      at += RECORD_HEAD_BYTES + record.length;
+    }
+    bytes.fill(0, at, size);
+    view.setUint32(0, FRAME_MARK);
+    view.setBigUint64(FRAME_LIFE, this.#life);
+    view.setUint32(FRAME_SECTOR, this.#next);
+    view.setUint32(FRAME_LENGTH, at - FRAME_HEAD_BYTES);
+    view.setUint32(FRAME_SUM, crc32c(bytes, FRAME_LIFE, FRAME_HEAD_BYTES));
+    return bytes;
+  }
+
+  async #write(bytes: Uint8Array, length: number, position: number): Promise<void> {
+    for (let done = 0; done < length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, done, length - done, position + done);
+      done += bytesWritten;
+    }
+  }
+}

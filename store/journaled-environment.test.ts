@@ -1,0 +1,93 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { utf8 } from '../internal/bytes.ts';
+import { type Random, randomInteger, seededRandom } from '../internal/random.ts';
+import { ZERO_TIME } from '../internal/timestamp.ts';
+import { type Log, LogType } from '../raft/log.ts';
+import { InmemStore } from './inmem-store.ts';
+import { JournaledEnvironment } from './journaled-environment.ts';
+import { LMDBEnvironment } from './lmdb-environment.ts';
+import { LMDBStore } from './lmdb-store.ts';
+
+/** Small, so that files are turned over all the time. */
+const FILE_BYTES = 16 * 512;
+const KEY = utf8('CurrentTerm');
+
+let base = '';
+const opened: LMDBStore[] = [];
+beforeEach(async () => {
+  base = await mkdtemp(join(tmpdir(), 'quorate-journaled-'));
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((store) => store.close()));
+  await rm(base, { recursive: true });
+});
+
+async function open(path: string): Promise<LMDBStore> {
+  const inner = await LMDBEnvironment.open(path, undefined);
+  const store = new LMDBStore((await JournaledEnvironment.open(inner, FILE_BYTES)) ?? inner);
+  opened.push(store);
+  return store;
+}
+
+function entries(first: number, count: number, term: number, random: Random): Log[] {
+  return Array.from({ length: count }, (_, i) => ({
+    index: first + i,
+    term,
+    type: LogType.LogCommand,
+    data: new Uint8Array(randomInteger(random, 0, 400)).fill(term),
+    extensions: null,
+    appendedAt: ZERO_TIME,
+  }));
+}
+
+/** What a store holds, for a comparison. */
+function stateOf(store: LMDBStore | InmemStore) {
+  const first = store.firstIndex();
+  const last = store.lastIndex();
+  const logs: unknown[] = [];
+  for (let index = first; first > 0 && index <= last; index += 1) {
+    const { term, data } = store.getLog(index) as Log;
+    logs.push([index, term, [...(data ?? [])]]);
+  }
+  return { first, last, term: store.getUint64(KEY), logs };
+}
+
+/** One thing that Raft does to its store. */
+async function act(stores: readonly (LMDBStore | InmemStore)[], term: number, random: Random) {
+  const [model] = stores;
+  const first = model?.firstIndex() ?? 0;
+  const last = model?.lastIndex() ?? 0;
+  const at = random.next();
+  const logs = entries(last + 1, randomInteger(random, 1, 8), term, random);
+  const from = randomInteger(random, Math.max(first, 1), Math.max(last, 1));
+  const tail = entries(from, randomInteger(random, 1, 5), term, random);
+  for (const store of stores) {
+    if (at < 0.7) await store.storeLogs(logs);
+    else if (at < 0.8) await store.setUint64(KEY, term);
+    else if (at < 0.88 && last > 0) await store.deleteRange(first, from);
+    else if (at < 0.92 && last > 0) await store.deleteRange(from, last);
+    else if (last > 0) await store.replaceTail(from, tail);
+  }
+}
+
+it.each([1, 2, 3, 4])(
+  'a store with a journal is a store, and a crash takes nothing (seed %i)',
+  async (seed) => {
+    const random = seededRandom(seed);
+    const model = new InmemStore();
+    const store = await open(join(base, 'store'));
+    for (let term = 1; term <= 150; term += 1) {
+      await act([model, store], term, random);
+      expect(stateOf(store)).toEqual(stateOf(model));
+      if (term % 15 !== 0) continue;
+      const copy = join(base, `copy-${term}`);
+      await cp(join(base, 'store'), copy, { recursive: true });
+      const reopened = await open(copy);
+      expect(stateOf(reopened)).toEqual(stateOf(model));
+      await reopened.close();
+    }
+  },
+);

@@ -1,0 +1,221 @@
+import { randomFillSync } from 'node:crypto';
+import { join } from 'node:path';
+import { assert } from '../internal/assert.ts';
+import { asError } from '../raft/errors.ts';
+import { syncDirectory } from './data-files.ts';
+import { decodeUint64, type Pair } from './entry-codec.ts';
+import { JOURNAL_FILES, type JournalContents, JournalFile, NoRoomForJournal } from './journal.ts';
+import type { Environment, KeyRange, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
+import { openError, writeError } from './lmdb-errors.ts';
+
+/** Bytes of a file. What a crash leaves in both is read at the next start. */
+const FILE_BYTES = 4 << 20;
+/** A larger write goes to LMDB at once: to write it twice costs more than to wait twice. */
+const MAX_WRITE_BYTES = 256 << 10;
+
+/** A file of the journal, and the records in it that LMDB does not have yet. */
+interface Volume {
+  readonly file: JournalFile;
+  readonly records: Map<number, Pair>;
+}
+
+function indexOf({ key }: Pair): number {
+  return decodeUint64(key, 'a key of the journal');
+}
+
+function newLife(): bigint {
+  const [life = 1n] = randomFillSync(new BigUint64Array(1));
+  return life;
+}
+
+function compare(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b);
+}
+
+function isWithin(key: Uint8Array, { start, end, reverse = false }: KeyRange): boolean {
+  if (start !== undefined && (reverse ? compare(key, start) > 0 : compare(key, start) < 0)) {
+    return false;
+  }
+  return end === undefined || compare(key, end) < 0;
+}
+
+function sizeOf(logs: readonly Pair[]): number {
+  let bytes = 0;
+  for (const { record } of logs) bytes += record.length;
+  return bytes;
+}
+
+/**
+ * LMDB waits for the disk twice in every commit. What is appended to the log goes to a journal
+ * instead, which waits once, is kept in memory, and is brought into LMDB in large transactions
+ * behind the callers' backs. All other transactions go to LMDB.
+ *
+ * A crash leaves records in the journal; they are brought into LMDB when the environment is opened.
+ * What LMDB has at that time is not brought in again: before anything is deleted at the end of the
+ * log, both files are emptied, so the journal never has what was deleted.
+ */
+export class JournaledEnvironment implements Environment {
+  readonly path: string;
+  readonly #inner: LMDBEnvironment;
+  #active: Volume;
+  #spare: Volume;
+  #order: number;
+  #failure: Error | null = null;
+  /** Brings the records of the spare file into LMDB; resolves also when that fails. */
+  #movement: Promise<void> = Promise.resolve();
+
+  private constructor(inner: LMDBEnvironment, files: readonly [JournalFile, JournalFile]) {
+    this.path = inner.path;
+    this.#inner = inner;
+    const [active, spare] = files;
+    this.#active = { file: active, records: new Map() };
+    this.#spare = { file: spare, records: new Map() };
+    this.#order = 0;
+  }
+
+  /**
+   * Brings what a crash has left in the journal of `inner` into it; `null` when there is no journal
+   * and no room for one.
+   */
+  static async open(
+    inner: LMDBEnvironment,
+    fileBytes = FILE_BYTES,
+  ): Promise<JournaledEnvironment | null> {
+    const opened: JournalFile[] = [];
+    try {
+      const found: JournalContents[] = [];
+      for (const name of JOURNAL_FILES) {
+        const [file, contents] = await JournalFile.open(join(inner.path, name), fileBytes);
+        opened.push(file);
+        found.push(contents);
+      }
+      await syncDirectory(inner.path);
+      const [first, second] = opened;
+      assert(first !== undefined && second !== undefined, 'two files were opened');
+      const environment = new JournaledEnvironment(inner, [first, second]);
+      await environment.#recover(found);
+      return environment;
+    } catch (error) {
+      for (const file of opened) await file.close();
+      if (error instanceof NoRoomForJournal) return null;
+      throw openError(error, inner.path);
+    }
+  }
+
+  /** A copy of a log's record that no later call changes. */
+  readLog(key: Uint8Array, what: string): Uint8Array | undefined {
+    const index = decodeUint64(key, what);
+    const pair = this.#active.records.get(index) ?? this.#spare.records.get(index);
+    return pair === undefined ? this.#inner.readLog(key, what) : pair.record.slice();
+  }
+
+  /** A copy of a stable value's record that no later call changes. */
+  readValue(key: Uint8Array, what: string): Uint8Array | undefined {
+    return this.#inner.readValue(key, what);
+  }
+
+  /** Keys of logs that are stored, in order. */
+  logKeys(range: KeyRange): Uint8Array[] {
+    const inner = this.#inner.logKeys(range);
+    const journaled: Uint8Array[] = [];
+    for (const { records } of [this.#spare, this.#active]) {
+      for (const { key } of records.values()) if (isWithin(key, range)) journaled.push(key);
+    }
+    // While records move they may be in both.
+    const above = inner.at(range.reverse ? 0 : -1);
+    const news = above === undefined ? journaled : journaled.filter((k) => compare(k, above) > 0);
+    const all = range.reverse ? [...news.reverse(), ...inner] : [...inner, ...news];
+    return range.limit === undefined ? all : all.slice(0, range.limit);
+  }
+
+  /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
+  async commit(transaction: Transaction): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#isForJournal(transaction)) return this.#append(transaction.logs);
+    if (!this.#leavesJournalAlone(transaction)) await this.#empty();
+    await this.#inner.commit(transaction);
+  }
+
+  /** Closes the files. Nothing may be under way. */
+  async close(): Promise<void> {
+    if (this.#failure === null) await this.#empty().catch(() => {});
+    await this.#movement;
+    for (const { file } of [this.#active, this.#spare]) await file.close();
+    await this.#inner.close();
+  }
+
+  #isForJournal({ clear, removals, logs, appendsFrom, values }: Transaction): boolean {
+    if (clear || removals.length > 0 || values.length > 0 || appendsFrom > 0) return false;
+    return logs.length > 0 && sizeOf(logs) <= MAX_WRITE_BYTES;
+  }
+
+  /** Values, and deletions of what LMDB has, touch nothing of the journal. */
+  #leavesJournalAlone({ clear, removals, logs }: Transaction): boolean {
+    if (clear || logs.length > 0) return false;
+    if (this.#active.records.size + this.#spare.records.size === 0) return true;
+    return removals.every((key) => {
+      const index = decodeUint64(key, 'a key to delete');
+      return !this.#active.records.has(index) && !this.#spare.records.has(index);
+    });
+  }
+
+  async #append(logs: readonly Pair[]): Promise<void> {
+    if (!this.#active.file.hasRoomFor(logs)) await this.#turnOver();
+    try {
+      await this.#active.file.append(logs);
+    } catch (thrown) {
+      this.#failure = await writeError(thrown, this.path, sizeOf(logs));
+      throw this.#failure;
+    }
+    for (const pair of logs) this.#active.records.set(indexOf(pair), pair);
+  }
+
+  /** The other file takes writes from here on, and what is in this one goes to LMDB. */
+  async #turnOver(): Promise<void> {
+    await this.#movement;
+    if (this.#failure !== null) throw this.#failure;
+    [this.#active, this.#spare] = [this.#spare, this.#active];
+    this.#movement = this.#move(this.#spare).catch((error: unknown) => {
+      this.#failure = asError(error);
+    });
+  }
+
+  async #move({ file, records }: Volume): Promise<void> {
+    const logs = [...records.values()];
+    if (logs.length === 0) return;
+    await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
+    records.clear();
+    await this.#begin(file);
+  }
+
+  async #begin(file: JournalFile): Promise<void> {
+    this.#order += 1;
+    await file.reset(this.#order, newLife());
+  }
+
+  /** Brings everything into LMDB. */
+  async #empty(): Promise<void> {
+    await this.#movement;
+    if (this.#active.records.size > 0) await this.#turnOver();
+    await this.#movement;
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  async #recover(found: readonly JournalContents[]): Promise<void> {
+    const [top] = this.#inner.logKeys({ reverse: true, limit: 1 });
+    let last = top === undefined ? 0 : decodeUint64(top, 'a key of the log');
+    const logs: Pair[] = [];
+    for (const { order, pairs } of [...found].sort((a, b) => a.order - b.order)) {
+      this.#order = Math.max(this.#order, order);
+      for (const pair of pairs) {
+        if (indexOf(pair) <= last) continue;
+        logs.push(pair);
+        last = indexOf(pair);
+      }
+    }
+    if (logs.length > 0) {
+      await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
+    }
+    for (const { file } of [this.#active, this.#spare]) await this.#begin(file);
+  }
+}
