@@ -227,14 +227,17 @@ describe('verify', () => {
     await store(range(1, 300));
     const lmdb = await newLMDBStore({ path: join(directory, 'raft') });
     let thrown: unknown;
+    const write = async () => {
+      for (let index = 301; thrown === undefined; index += 1) await lmdb.storeLog(entry(index));
+    };
+    const writing = write();
     // A node may just pause while its data are read.
-    for (let index = 301; thrown === undefined; index += 1) {
-      const written = lmdb.storeLogs([entry(index)]);
+    while (thrown === undefined) {
       await verify(directory).catch((error) => {
         thrown = error;
       });
-      await written;
     }
+    await writing;
     await lmdb.close();
     expect(thrown).toBeInstanceOf(NotADataDirectory);
     expect(thrown).toMatchObject({ message: `a node writes to ${directory}: stop it first` });

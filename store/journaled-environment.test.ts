@@ -6,7 +6,9 @@ import { utf8 } from '../internal/bytes.ts';
 import { type Random, randomInteger, seededRandom } from '../internal/random.ts';
 import { ZERO_TIME } from '../internal/timestamp.ts';
 import { type Log, LogType } from '../raft/log.ts';
+import { encodeLogs } from './entry-codec.ts';
 import { InmemStore } from './inmem-store.ts';
+import { JournalFile } from './journal.ts';
 import { JournaledEnvironment } from './journaled-environment.ts';
 import { LMDBEnvironment } from './lmdb-environment.ts';
 import { LMDBStore } from './lmdb-store.ts';
@@ -72,6 +74,31 @@ async function act(stores: readonly (LMDBStore | InmemStore)[], term: number, ra
     else if (last > 0) await store.replaceTail(from, tail);
   }
 }
+
+/** What a crash may leave in a file of the journal. */
+async function leave(name: string, order: number, first: number, count: number, term: number) {
+  const [file] = await JournalFile.open(join(base, name), FILE_BYTES);
+  await file.reset(order, BigInt(order));
+  await file.append(encodeLogs(entries(first, count, term, seededRandom(term))));
+  await file.close();
+}
+
+const termsIn = (store: LMDBStore) =>
+  Array.from({ length: store.lastIndex() }, (_, i) => (store.getLog(i + 1) as Log).term);
+
+it('reads the older file first, whichever it is', async () => {
+  await leave('journal-0', 9, 3, 2, 9);
+  await leave('journal-1', 8, 1, 2, 8);
+  expect(termsIn(await open(base))).toEqual([8, 8, 9, 9]);
+});
+
+it('takes from the journal only what lies above all that LMDB has', async () => {
+  const store = await open(base);
+  await store.storeLogs(entries(1, 4, 5, seededRandom(5)));
+  await store.close();
+  await leave('journal-0', 7, 2, 4, 3);
+  expect(termsIn(await open(base))).toEqual([5, 5, 5, 5, 3]);
+});
 
 it.each([1, 2, 3, 4])(
   'a store with a journal is a store, and a crash takes nothing (seed %i)',

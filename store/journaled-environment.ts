@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
@@ -10,6 +11,8 @@ import { openError, writeError } from './lmdb-errors.ts';
 
 /** Bytes of a file. What a crash leaves in both is read at the next start. */
 const FILE_BYTES = 4 << 20;
+/** A new journal is made where there is room for so many of its files. */
+const LEAST_FREE_FILES = 16;
 /** A larger write goes to LMDB at once: to write it twice costs more than to wait twice. */
 const MAX_WRITE_BYTES = 256 << 10;
 
@@ -17,6 +20,14 @@ const MAX_WRITE_BYTES = 256 << 10;
 interface Volume {
   readonly file: JournalFile;
   readonly records: Map<number, Pair>;
+}
+
+/** True when there is a journal, or so much room that two files of it are not missed. */
+async function isAffordable(path: string, fileBytes: number): Promise<boolean> {
+  const [first] = JOURNAL_FILES;
+  if ((await stat(join(path, first)).catch(() => null)) !== null) return true;
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize >= LEAST_FREE_FILES * fileBytes;
 }
 
 function indexOf({ key }: Pair): number {
@@ -82,8 +93,9 @@ export class JournaledEnvironment implements Environment {
     fileBytes = FILE_BYTES,
   ): Promise<JournaledEnvironment | null> {
     const opened: JournalFile[] = [];
+    const found: JournalContents[] = [];
     try {
-      const found: JournalContents[] = [];
+      if (!(await isAffordable(inner.path, fileBytes))) return null;
       for (const name of JOURNAL_FILES) {
         const [file, contents] = await JournalFile.open(join(inner.path, name), fileBytes);
         opened.push(file);
@@ -97,7 +109,10 @@ export class JournaledEnvironment implements Environment {
       return environment;
     } catch (error) {
       for (const file of opened) await file.close();
-      if (error instanceof NoRoomForJournal) return null;
+      if (error instanceof NoRoomForJournal && found.every(({ order }) => order === 0)) {
+        for (const name of JOURNAL_FILES) await rm(join(inner.path, name), { force: true });
+        return null;
+      }
       throw openError(error, inner.path);
     }
   }

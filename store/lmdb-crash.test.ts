@@ -187,9 +187,12 @@ describe('LMDBStore in a process that is killed', () => {
 });
 
 describe('LMDBStore on a disk that refuses a write', () => {
-  it('says so, refuses all that follows, and has what it acknowledged', async () => {
+  it.each([
+    ['too small for a journal', 2048],
+    ['with a journal', 12_288],
+  ])('says so, refuses all that follows, and has what it acknowledged (%s)', async (_, blocks) => {
     // The shell lets the process write no file above this size: the same as a failing disk.
-    const limited = ['-c', 'ulimit -f 2048; exec "$@"', 'sh', process.execPath, program];
+    const limited = ['-c', `ulimit -f ${blocks}; exec "$@"`, 'sh', process.execPath, program];
     const child = start('sh', [...limited, 'fill', path, '5000']);
     const lines = await linesOf(child, () => false);
     const failures = lines.filter((line) => line.startsWith('failed '));

@@ -37,7 +37,8 @@ export interface LMDBStoreOptions {
   readonly path: string;
   /**
    * Most bytes of pages the store may have in use, 1 MiB or more; entries beyond it are refused
-   * with `ERR_STORE_FULL`. The file itself may be a little larger. Default: what the disk can take.
+   * with `ERR_STORE_FULL`. The file itself may be a little larger. Such a store has no journal, and
+   * every write of it waits for the disk twice. Default: what the disk can take.
    */
   readonly mapSize?: number;
 }
@@ -103,10 +104,11 @@ function nameOf(key: Uint8Array): string {
 }
 
 /**
- * A log and stable store on LMDB. A write is answered once it is on the disk: after the fdatasync
- * of its pages and the write of the meta page that makes them count. Writes are performed in the
- * order of the calls; after one has failed, all later ones are refused with `ERR_STORE_FAILED`,
- * while everything that was acknowledged can still be read. Reads answer at once.
+ * A log and stable store on LMDB. A write is answered once it is on the disk: what is appended, when
+ * the journal beside LMDB has it; all else after the fdatasync of its pages and the write of the
+ * meta page that makes them count. Writes are performed in the order of the calls; after one has
+ * failed, all later ones are refused with `ERR_STORE_FAILED`, while everything that was
+ * acknowledged can still be read. Reads answer at once.
  *
  * Every write rejects with `ERR_INVALID_ARGUMENT` for what cannot be stored, `ERR_STORE_FULL` when
  * the disk or `mapSize` is exhausted, `ERR_STORE_WRITE` when the disk fails, `ERR_STORE_FAILED`
