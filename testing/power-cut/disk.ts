@@ -42,11 +42,16 @@ function newDirectory(): DirectoryNode {
   return { kind: 'directory', durable: new Map(), changes: [] };
 }
 
+/** Changes `content` itself as long as its length stays the same. */
 function applied(content: Buffer, { offset, bytes, truncates }: Change): Buffer {
   if (truncates) {
     const cut = Buffer.alloc(offset);
     content.copy(cut);
     return cut;
+  }
+  if (offset + bytes.length <= content.length) {
+    content.set(bytes, offset);
+    return content;
   }
   const longer = Buffer.alloc(Math.max(content.length, offset + bytes.length));
   content.copy(longer);
@@ -277,8 +282,8 @@ function settle(node: FileNode, changes: readonly Change[]): void {
 }
 
 function contentOf({ durable, changes }: FileNode, loss: Loss, random: Random): Buffer {
-  let content = durable;
-  if (loss === 'dropped') return content;
+  if (loss === 'dropped') return durable;
+  let content: Buffer = Buffer.from(durable);
   for (const change of changes) {
     const kept = loss === 'kept' ? [change] : tear(change, random);
     for (const one of kept) content = applied(content, one);

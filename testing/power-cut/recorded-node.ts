@@ -25,7 +25,7 @@ import { type InmemTransport, newInmemTransport } from '../../transport/index.ts
 import type { Claim } from './claim.ts';
 
 const [role = '', directory = ''] = process.argv.slice(2);
-const ROUNDS = 24;
+const ROUNDS = 48;
 const NO_LIMIT_MS = 600_000;
 
 const say = (word: 'CALL' | 'ACK', claim: Claim): void => {
