@@ -104,10 +104,10 @@ function nameOf(key: Uint8Array): string {
 }
 
 /**
- * A log and stable store on LMDB. A write is answered once it is on the disk: what is appended, when
- * the journal beside LMDB has it; all else after the fdatasync of its pages and the write of the
- * meta page that makes them count. Writes are performed in the order of the calls; after one has
- * failed, all later ones are refused with `ERR_STORE_FAILED`, while everything that was
+ * A log and stable store on LMDB. A write is answered once it is on the disk: what is appended,
+ * when the journal beside LMDB has it; all else after the fdatasync of its pages and the write of
+ * the meta page that makes them count. Writes are performed in the order of the calls; after one
+ * has failed, all later ones are refused with `ERR_STORE_FAILED`, while everything that was
  * acknowledged can still be read. Reads answer at once.
  *
  * Every write rejects with `ERR_INVALID_ARGUMENT` for what cannot be stored, `ERR_STORE_FULL` when
