@@ -1,4 +1,6 @@
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
+import { platform } from 'node:process';
+import { assert } from '../internal/assert.ts';
 import { bytesEqual, utf8 } from '../internal/bytes.ts';
 import { crc32c } from '../internal/crc32c.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
@@ -25,6 +27,9 @@ const FRAME_LENGTH = 20;
 const FRAME_HEAD_BYTES = 24;
 
 const ZEROS_BYTES = 256 << 10;
+const FULL_CODES: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+/** Elsewhere the flag does not exist, or leaves the bytes in the cache of the drive. */
+const WRITES_THROUGH = platform === 'linux';
 const KEY_BYTES = 8;
 const RECORD_HEAD_BYTES = KEY_BYTES + 4;
 
@@ -149,13 +154,19 @@ function isBlank(bytes: Uint8Array): boolean {
   return bytes.subarray(0, SECTOR_BYTES).every((byte) => byte === 0);
 }
 
-async function fillWithZeros(file: FileHandle, sizeBytes: number): Promise<void> {
+async function fillWithZeros(file: FileHandle, path: string, sizeBytes: number): Promise<void> {
   const zeros = new Uint8Array(ZEROS_BYTES);
-  for (let at = 0; at < sizeBytes; ) {
-    const { bytesWritten } = await file.write(zeros, 0, Math.min(ZEROS_BYTES, sizeBytes - at), at);
-    at += bytesWritten;
+  try {
+    for (let at = 0; at < sizeBytes; ) {
+      const length = Math.min(ZEROS_BYTES, sizeBytes - at);
+      const { bytesWritten } = await file.write(zeros, 0, length, at);
+      at += bytesWritten;
+    }
+    await file.sync();
+  } catch (error) {
+    const isFull = error instanceof Error && 'code' in error && FULL_CODES.includes(error.code);
+    throw isFull ? new NoRoomForJournal(`no room for ${path}`, { cause: error }) : error;
   }
-  await file.sync();
 }
 
 /** What a file of the journal holds, for those who only look; `null` when there is none. */
@@ -188,14 +199,13 @@ export class JournalFile {
   /** Opens a file, or makes it with `sizeBytes`, and reads what is in it. */
   static async open(path: string, sizeBytes: number): Promise<[JournalFile, JournalContents]> {
     const { O_RDWR, O_CREAT, O_DSYNC } = constants;
-    const file = await open(path, O_RDWR | O_CREAT | O_DSYNC, 0o666);
+    const flags = O_RDWR | O_CREAT | (WRITES_THROUGH ? O_DSYNC : 0);
+    const file = await open(path, flags, 0o666);
     try {
       let bytes = new Uint8Array(await readFile(path));
       // A file whose making was cut short has no header yet; one of another release may be smaller.
       if (bytes.length < sizeBytes && isBlank(bytes)) {
-        await fillWithZeros(file, sizeBytes).catch((error: unknown) => {
-          throw new NoRoomForJournal(`no room for ${path}`, { cause: error });
-        });
+        await fillWithZeros(file, path, sizeBytes);
         bytes = new Uint8Array(sizeBytes);
       }
       const journal = new JournalFile(file, Math.floor(bytes.length / SECTOR_BYTES));
@@ -226,6 +236,7 @@ export class JournalFile {
 
   /** Writes records behind the others. Resolves when they are on the disk. One at a time. */
   async append(pairs: readonly Pair[]): Promise<void> {
+    assert(this.hasRoomFor(pairs), 'a write to a file of the journal must fit into it');
     const sectors = frameSectors(pairs);
     const bytes = this.#frame(pairs, sectors);
     await this.#write(bytes, sectors * SECTOR_BYTES, this.#next * SECTOR_BYTES);
@@ -263,5 +274,6 @@ export class JournalFile {
       const { bytesWritten } = await this.#file.write(bytes, done, length - done, position + done);
       done += bytesWritten;
     }
+    if (!WRITES_THROUGH) await this.#file.datasync();
   }
 }

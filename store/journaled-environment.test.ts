@@ -11,7 +11,7 @@ import { InmemStore } from './inmem-store.ts';
 import { JournalFile } from './journal.ts';
 import { JournaledEnvironment } from './journaled-environment.ts';
 import { LMDBEnvironment } from './lmdb-environment.ts';
-import { LMDBStore } from './lmdb-store.ts';
+import { LMDBStore, newLMDBStore } from './lmdb-store.ts';
 
 /** Small, so that files are turned over all the time. */
 const FILE_BYTES = 16 * 512;
@@ -98,6 +98,24 @@ it('takes from the journal only what lies above all that LMDB has', async () => 
   await store.close();
   await leave('journal-0', 7, 2, 4, 3);
   expect(termsIn(await open(base))).toEqual([5, 5, 5, 5, 3]);
+});
+
+it('is read, and read once, by a store that goes on without a journal', async () => {
+  await leave('journal-0', 1, 1, 3, 1);
+  await leave('journal-1', 2, 4, 1, 2);
+  const bounded = await newLMDBStore({ path: base, mapSize: 1 << 20 });
+  opened.push(bounded);
+  expect(termsIn(bounded)).toEqual([1, 1, 1, 2]);
+  await bounded.deleteRange(3, 4);
+  await bounded.close();
+  expect(termsIn(await open(base))).toEqual([1, 1]);
+});
+
+it('is read when only one of its files is there', async () => {
+  await leave('journal-1', 2, 1, 2, 2);
+  const bounded = await newLMDBStore({ path: base, mapSize: 1 << 20 });
+  opened.push(bounded);
+  expect(termsIn(bounded)).toEqual([2, 2]);
 });
 
 it.each([1, 2, 3, 4])(

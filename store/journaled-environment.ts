@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
@@ -22,10 +22,13 @@ interface Volume {
   readonly records: Map<number, Pair>;
 }
 
-/** True when there is a journal, or so much room that two files of it are not missed. */
-async function isAffordable(path: string, fileBytes: number): Promise<boolean> {
-  const [first] = JOURNAL_FILES;
-  if ((await stat(join(path, first)).catch(() => null)) !== null) return true;
+async function hasJournal(path: string): Promise<boolean> {
+  const names: readonly string[] = await readdir(path);
+  return JOURNAL_FILES.some((name) => names.includes(name));
+}
+
+/** True when there is so much room that two files of a journal are not missed. */
+async function hasRoom(path: string, fileBytes: number): Promise<boolean> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize >= LEAST_FREE_FILES * fileBytes;
 }
@@ -95,7 +98,8 @@ export class JournaledEnvironment implements Environment {
     const opened: JournalFile[] = [];
     const found: JournalContents[] = [];
     try {
-      if (!(await isAffordable(inner.path, fileBytes))) return null;
+      const { path } = inner;
+      if (!(await hasJournal(path)) && !(await hasRoom(path, fileBytes))) return null;
       for (const name of JOURNAL_FILES) {
         const [file, contents] = await JournalFile.open(join(inner.path, name), fileBytes);
         opened.push(file);
@@ -117,6 +121,13 @@ export class JournaledEnvironment implements Environment {
     }
   }
 
+  /** Brings what a crash has left in a journal into `inner`, which goes on without one. */
+  static async absorb(inner: LMDBEnvironment): Promise<void> {
+    if (!(await hasJournal(inner.path))) return;
+    const environment = await JournaledEnvironment.open(inner);
+    if (environment !== null) await environment.#closeFiles();
+  }
+
   /** A copy of a log's record that no later call changes. */
   readLog(key: Uint8Array, what: string): Uint8Array | undefined {
     const index = decodeUint64(key, what);
@@ -132,6 +143,8 @@ export class JournaledEnvironment implements Environment {
   /** Keys of logs that are stored, in order. */
   logKeys(range: KeyRange): Uint8Array[] {
     const inner = this.#inner.logKeys(range);
+    // All that the journal has lies behind it.
+    if (!range.reverse && inner.length === range.limit) return inner;
     const journaled: Uint8Array[] = [];
     for (const { records } of [this.#spare, this.#active]) {
       for (const { key } of records.values()) if (isWithin(key, range)) journaled.push(key);
@@ -148,6 +161,8 @@ export class JournaledEnvironment implements Environment {
     if (this.#failure !== null) throw this.#failure;
     if (this.#isForJournal(transaction)) return this.#append(transaction.logs);
     if (!this.#leavesJournalAlone(transaction)) await this.#empty();
+    // What is deleted must not be left in a file whose records have just been moved.
+    if (transaction.removals.length > 0) await this.#movement;
     await this.#inner.commit(transaction);
   }
 
@@ -155,8 +170,12 @@ export class JournaledEnvironment implements Environment {
   async close(): Promise<void> {
     if (this.#failure === null) await this.#empty().catch(() => {});
     await this.#movement;
-    for (const { file } of [this.#active, this.#spare]) await file.close();
+    await this.#closeFiles();
     await this.#inner.close();
+  }
+
+  async #closeFiles(): Promise<void> {
+    for (const { file } of [this.#active, this.#spare]) await file.close();
   }
 
   #isForJournal({ clear, removals, logs, appendsFrom, values }: Transaction): boolean {

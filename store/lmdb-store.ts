@@ -368,7 +368,8 @@ export async function newLMDBStore(options: LMDBStoreOptions): Promise<LMDBStore
   let environment: Environment = inner;
   try {
     // A store with a bound, or on a disk without room for a journal, does without.
-    if (mapSize === undefined) environment = (await JournaledEnvironment.open(inner)) ?? inner;
+    if (mapSize !== undefined) await JournaledEnvironment.absorb(inner);
+    else environment = (await JournaledEnvironment.open(inner)) ?? inner;
     return new LMDBStore(environment);
   } catch (thrown) {
     await environment.close();
