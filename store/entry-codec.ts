@@ -3,6 +3,7 @@ import { crc32c } from '../internal/crc32c.ts';
 import { Timestamp } from '../internal/timestamp.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
 import { isLogType, type Log, logTypeToString } from '../raft/log.ts';
+import type { SpareMemory } from './spare-memory.ts';
 
 /** Version of the layout below; `docs/formats.md` has the table. */
 export const RECORD_VERSION = 1;
@@ -167,15 +168,16 @@ function writeRecord(log: Log, bytes: Uint8Array, view: DataView, offset: number
 
 /**
  * Entries as they lie on disk, in their order. One buffer is allocated for all keys and records:
- * each is a view of it, which also spares the native side a look-up per record.
+ * each is a view of it, which also spares the native side a look-up per record. `memory` is where
+ * the buffer of a large write comes from.
  */
-export function encodeLogs(logs: readonly Log[]): Pair[] {
+export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Pair[] {
   let sizeBytes = 0;
   for (const log of logs) {
     checkEncodable(log);
     sizeBytes += KEY_BYTES + recordSizeBytes(log);
   }
-  const bytes = new Uint8Array(sizeBytes);
+  const bytes = memory?.take(sizeBytes) ?? new Uint8Array(sizeBytes);
   const view = new DataView(bytes.buffer);
   let offset = 0;
   return logs.map((log) => {

@@ -14,7 +14,7 @@ const FILE_BYTES = 4 << 20;
 /** A new journal is made where there is room for so many of its files. */
 const LEAST_FREE_FILES = 16;
 /** A larger write goes to LMDB at once: to write it twice costs more than to wait twice. */
-const MAX_WRITE_BYTES = 256 << 10;
+export const MAX_JOURNALED_BYTES = 256 << 10;
 
 /** A file of the journal, and the records in it that LMDB does not have yet. */
 interface Volume {
@@ -180,7 +180,7 @@ export class JournaledEnvironment implements Environment {
 
   #isForJournal({ clear, removals, logs, appendsFrom, values }: Transaction): boolean {
     if (clear || removals.length > 0 || values.length > 0 || appendsFrom > 0) return false;
-    return logs.length > 0 && sizeOf(logs) <= MAX_WRITE_BYTES;
+    return logs.length > 0 && sizeOf(logs) <= MAX_JOURNALED_BYTES;
   }
 
   /** Values, and deletions of what LMDB has, touch nothing of the journal. */

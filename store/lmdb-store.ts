@@ -26,8 +26,9 @@ import {
   encodeValue,
   type Pair,
 } from './entry-codec.ts';
-import { JournaledEnvironment } from './journaled-environment.ts';
+import { JournaledEnvironment, MAX_JOURNALED_BYTES } from './journaled-environment.ts';
 import { type Environment, type KeyRange, LMDBEnvironment } from './lmdb-environment.ts';
+import { SpareMemory } from './spare-memory.ts';
 import { StoreTelemetry } from './store-telemetry.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -123,6 +124,7 @@ export class LMDBStore
 {
   readonly #environment: Environment;
   readonly #queue: WriteQueue<Write>;
+  readonly #memory = new SpareMemory();
   #first: number;
   #last: number;
   #closing: Promise<void> | null = null;
@@ -289,13 +291,16 @@ export class LMDBStore
   }): Promise<void> {
     this.#assertOpen();
     const { cut = null, logs = [], values = [] } = call;
-    const pairs = encodeLogs(logs);
+    const pairs = encodeLogs(logs, this.#memory);
     let sizeBytes = 0;
     for (const { record } of pairs) sizeBytes += record.length;
+    const [first] = sizeBytes > MAX_JOURNALED_BYTES ? pairs : [];
     for (const { record } of values) sizeBytes += record.length;
     const startMs = performance.now();
     await this.#queue.add({ cut, stored: spanOf(logs), logs: pairs, values, sizeBytes });
     this.#telemetry?.stored(pairs, performance.now() - startMs);
+    // The journal keeps smaller ones; of one that failed, lmdb-js may be in the middle.
+    if (first !== undefined) this.#memory.giveBack(first.record);
   }
 
   /** One transaction. The fields that tell what is stored change only once it is on the disk. */

@@ -3,6 +3,25 @@ import { Scanner } from '../internal/msgpack/scan.ts';
 
 const nothing = new Uint8Array(0);
 
+/** The largest room that is kept for the next message that spans chunks. */
+const MOST_SPARE_BYTES = 16 << 20;
+/**
+ * Room that no buffer uses now. Large messages would otherwise be the collector's main work: it is
+ * set off by the bytes that are allocated, and a message takes four times its size on its way in.
+ */
+let spare: Uint8Array = nothing;
+
+function roomFor(bytes: number): Uint8Array {
+  if (spare.length < bytes) return new Uint8Array(2 * bytes);
+  const room = spare;
+  spare = nothing;
+  return room;
+}
+
+function keepSpare(room: Uint8Array): void {
+  if (room.length > spare.length && room.length <= MOST_SPARE_BYTES) spare = room;
+}
+
 /**
  * What came in on a connection and was not used yet. A chunk is adopted as it is while nothing else
  * waits; bytes are copied only when a message spans chunks, into room for twice as many, so that a
@@ -13,6 +32,8 @@ export class ReceiveBuffer {
   #bytes: Uint8Array = nothing;
   #start = 0;
   #end = 0;
+  /** True when the bytes are room that was made here, which can be used again. */
+  #isRoom = false;
   readonly #scanner = new Scanner();
   /** How many values the scan under way is for; 0 when none is. */
   #scanned = 0;
@@ -26,6 +47,7 @@ export class ReceiveBuffer {
   push(chunk: Uint8Array): void {
     if (this.length === 0) {
       this.#bytes = chunk;
+      this.#isRoom = false;
       this.#start = 0;
       this.#end = chunk.length;
       return;
@@ -79,6 +101,7 @@ export class ReceiveBuffer {
 
   #giveAway(): Uint8Array {
     const all = this.#bytes.subarray(this.#start, this.#end);
+    this.#isRoom = false;
     this.#consume(all.length);
     return all;
   }
@@ -86,16 +109,19 @@ export class ReceiveBuffer {
   #consume(count: number): void {
     this.#start += count;
     if (this.#start < this.#end) return;
+    if (this.#isRoom) keepSpare(this.#bytes);
+    this.#isRoom = false;
     this.#bytes = nothing;
     this.#start = 0;
     this.#end = 0;
   }
 
   #makeRoom(count: number): void {
-    const room = new Uint8Array(2 * (this.length + count));
+    const room = roomFor(this.length + count);
     room.set(this.#bytes.subarray(this.#start, this.#end));
     this.#end = this.length;
     this.#start = 0;
     this.#bytes = room;
+    this.#isRoom = true;
   }
 }
