@@ -1,7 +1,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { utf8 } from '../internal/bytes.ts';
 import { type Random, randomInteger, seededRandom } from '../internal/random.ts';
 import { ZERO_TIME } from '../internal/timestamp.ts';
@@ -116,6 +116,27 @@ it('is read when only one of its files is there', async () => {
   const bounded = await newLMDBStore({ path: base, mapSize: 1 << 20 });
   opened.push(bounded);
   expect(termsIn(bounded)).toEqual([2, 2]);
+});
+
+it('goes into LMDB in transactions that do not halt the thread, at a start as well', async () => {
+  const commit = vi.spyOn(LMDBEnvironment.prototype, 'commit');
+  onTestFinished(() => commit.mockRestore());
+  const [small = null] = entries(1, 1, 1, seededRandom(1));
+  const many = Array.from({ length: 5000 }, (_, i) =>
+    Object.assign({}, small, { index: i + 1, data: null }),
+  );
+  const store = await newLMDBStore({ path: base });
+  opened.push(store);
+  await store.storeLogs(many);
+  const copy = await mkdtemp(join(tmpdir(), 'quorate-journaled-'));
+  onTestFinished(() => rm(copy, { recursive: true }));
+  await cp(base, copy, { recursive: true });
+  await store.close();
+  const recovered = await newLMDBStore({ path: copy });
+  opened.push(recovered);
+  expect([recovered.firstIndex(), recovered.lastIndex()]).toEqual([1, 5000]);
+  const sizes = commit.mock.calls.map(([{ logs }]) => logs.length);
+  expect(sizes).toEqual([2048, 2048, 904, 2048, 2048, 904]);
 });
 
 it.each([1, 2, 3, 4])(

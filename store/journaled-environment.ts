@@ -15,6 +15,8 @@ const FILE_BYTES = 4 << 20;
 const LEAST_FREE_FILES = 16;
 /** A larger write goes to LMDB at once: to write it twice costs more than to wait twice. */
 export const MAX_JOURNALED_BYTES = 256 << 10;
+/** Entries that one transaction brings into LMDB: about three milliseconds of this thread. */
+const MOST_MOVED = 2048;
 
 /** A file of the journal, and the records in it that LMDB does not have yet. */
 interface Volume {
@@ -217,9 +219,17 @@ export class JournaledEnvironment implements Environment {
   async #move({ file, records }: Volume): Promise<void> {
     const logs = [...records.values()];
     if (logs.length === 0) return;
-    await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
+    await this.#bringIn(logs);
     records.clear();
     await this.#begin(file);
+  }
+
+  /** A file may hold so many small entries that one transaction of them would halt heartbeats. */
+  async #bringIn(all: readonly Pair[]): Promise<void> {
+    for (let at = 0; at < all.length; at += MOST_MOVED) {
+      const logs = all.slice(at, at + MOST_MOVED);
+      await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
+    }
   }
 
   async #begin(file: JournalFile): Promise<void> {
@@ -247,9 +257,7 @@ export class JournaledEnvironment implements Environment {
         last = indexOf(pair);
       }
     }
-    if (logs.length > 0) {
-      await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
-    }
+    await this.#bringIn(logs);
     for (const { file } of [this.#active, this.#spare]) await this.#begin(file);
   }
 }
