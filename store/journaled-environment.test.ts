@@ -8,7 +8,7 @@ import { ZERO_TIME } from '../internal/timestamp.ts';
 import { type Log, LogType } from '../raft/log.ts';
 import { encodeLogs } from './entry-codec.ts';
 import { InmemStore } from './inmem-store.ts';
-import { JournalFile } from './journal.ts';
+import { JournalFile, NoRoomForJournal, readJournal } from './journal.ts';
 import { JournaledEnvironment } from './journaled-environment.ts';
 import { LMDBEnvironment } from './lmdb-environment.ts';
 import { LMDBStore, newLMDBStore } from './lmdb-store.ts';
@@ -116,6 +116,42 @@ it('is read when only one of its files is there', async () => {
   const bounded = await newLMDBStore({ path: base, mapSize: 1 << 20 });
   opened.push(bounded);
   expect(termsIn(bounded)).toEqual([2, 2]);
+});
+
+it('deletes nothing when a file whose records were moved could not be emptied', async () => {
+  const store = await open(base);
+  const moved = vi.spyOn(LMDBEnvironment.prototype, 'commit');
+  const reset = vi.spyOn(JournalFile.prototype, 'reset');
+  onTestFinished(() => {
+    moved.mockRestore();
+    reset.mockRestore();
+  });
+  let refuse: (error: Error) => void = () => {};
+  reset.mockImplementationOnce(() => new Promise((_, reject) => (refuse = reject)));
+  const random = seededRandom(5);
+  let last = 0;
+  while (moved.mock.calls.length === 0) {
+    await store.storeLogs(entries(last + 1, 4, 1, random));
+    last += 4;
+  }
+  await vi.waitFor(() => expect(reset).toHaveBeenCalledTimes(1));
+  const deletion = store.deleteRange(1, last - 4);
+  refuse(new Error('EIO'));
+  await expect(deletion).rejects.toThrow('EIO');
+  expect(store.firstIndex()).toBe(1);
+  await store.close();
+  expect(termsIn(await open(base))).toHaveLength(last);
+});
+
+it('is not given up for lack of room while it holds entries', async () => {
+  await leave('journal-1', 2, 1, 2, 2);
+  const made = vi.spyOn(JournalFile, 'open');
+  onTestFinished(() => made.mockRestore());
+  made.mockRejectedValueOnce(new NoRoomForJournal('no room'));
+  const inner = await LMDBEnvironment.open(base, undefined);
+  onTestFinished(() => inner.close());
+  await expect(JournaledEnvironment.open(inner, FILE_BYTES)).rejects.toThrow('no room');
+  expect((await readJournal(join(base, 'journal-1')))?.pairs).toHaveLength(2);
 });
 
 it('goes into LMDB in transactions that do not halt the thread, at a start as well', async () => {

@@ -5,7 +5,13 @@ import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
 import { syncDirectory } from './data-files.ts';
 import { decodeUint64, type Pair } from './entry-codec.ts';
-import { JOURNAL_FILES, type JournalContents, JournalFile, NoRoomForJournal } from './journal.ts';
+import {
+  JOURNAL_FILES,
+  type JournalContents,
+  JournalFile,
+  NoRoomForJournal,
+  readJournal,
+} from './journal.ts';
 import type { Environment, KeyRange, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
 import { openError, writeError } from './lmdb-errors.ts';
 
@@ -27,6 +33,15 @@ interface Volume {
 async function hasJournal(path: string): Promise<boolean> {
   const names: readonly string[] = await readdir(path);
   return JOURNAL_FILES.some((name) => names.includes(name));
+}
+
+/** True when a file of the journal has had records. */
+async function wasUsed(path: string): Promise<boolean> {
+  for (const name of JOURNAL_FILES) {
+    const contents = await readJournal(join(path, name));
+    if (contents !== null && contents.order > 0) return true;
+  }
+  return false;
 }
 
 /** True when there is so much room that two files of a journal are not missed. */
@@ -115,11 +130,11 @@ export class JournaledEnvironment implements Environment {
       return environment;
     } catch (error) {
       for (const file of opened) await file.close();
-      if (error instanceof NoRoomForJournal && found.every(({ order }) => order === 0)) {
-        for (const name of JOURNAL_FILES) await rm(join(inner.path, name), { force: true });
-        return null;
+      if (!(error instanceof NoRoomForJournal) || (await wasUsed(inner.path))) {
+        throw openError(error, inner.path);
       }
-      throw openError(error, inner.path);
+      for (const name of JOURNAL_FILES) await rm(join(inner.path, name), { force: true });
+      return null;
     }
   }
 
@@ -164,7 +179,7 @@ export class JournaledEnvironment implements Environment {
     if (this.#isForJournal(transaction)) return this.#append(transaction.logs);
     if (!this.#leavesJournalAlone(transaction)) await this.#empty();
     // What is deleted must not be left in a file whose records have just been moved.
-    if (transaction.removals.length > 0) await this.#movement;
+    if (transaction.removals.length > 0) await this.#moved();
     await this.#inner.commit(transaction);
   }
 
@@ -208,12 +223,17 @@ export class JournaledEnvironment implements Environment {
 
   /** The other file takes writes from here on, and what is in this one goes to LMDB. */
   async #turnOver(): Promise<void> {
-    await this.#movement;
-    if (this.#failure !== null) throw this.#failure;
+    await this.#moved();
     [this.#active, this.#spare] = [this.#spare, this.#active];
     this.#movement = this.#move(this.#spare).catch((error: unknown) => {
       this.#failure = asError(error);
     });
+  }
+
+  /** Resolves when nothing is on its way into LMDB; rejects when that has failed. */
+  async #moved(): Promise<void> {
+    await this.#movement;
+    if (this.#failure !== null) throw this.#failure;
   }
 
   async #move({ file, records }: Volume): Promise<void> {
@@ -241,8 +261,7 @@ export class JournaledEnvironment implements Environment {
   async #empty(): Promise<void> {
     await this.#movement;
     if (this.#active.records.size > 0) await this.#turnOver();
-    await this.#movement;
-    if (this.#failure !== null) throw this.#failure;
+    await this.#moved();
   }
 
   async #recover(found: readonly JournalContents[]): Promise<void> {

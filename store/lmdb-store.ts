@@ -361,7 +361,9 @@ export class LMDBStore
  *
  * Rejects with `ERR_INVALID_ARGUMENT` for bad options, `ERR_STORE_LOCKED` when the directory is
  * open already, `ERR_STORE_FORMAT` when it holds something else, `ERR_STORE_VERSION` when a newer
- * release made it, `ERR_STORE_READ` when its index is damaged, `ERR_STORE_OPEN` for anything else.
+ * release made it, `ERR_STORE_READ` when its index is damaged, `ERR_STORE_CORRUPT` when its journal
+ * is, `ERR_STORE_FULL` when `mapSize` cannot hold what a crash left in one, `ERR_STORE_OPEN` for
+ * anything else.
  */
 export async function newLMDBStore(options: LMDBStoreOptions): Promise<LMDBStore> {
   const { path, mapSize } = options;

@@ -8,7 +8,7 @@ import { type Log, LogType } from '../raft/log.ts';
 import { newLMDBStore } from './lmdb-store.ts';
 import { SpareMemory } from './spare-memory.ts';
 
-const LARGE_BYTES = 300 << 10;
+const LARGE_BYTES = 600 << 10;
 
 it('gives the same memory again, and never to two', () => {
   const memory = new SpareMemory();
@@ -39,7 +39,7 @@ it('keeps the larger of two, and nothing small or very large', () => {
 it('makes no difference to what a store keeps, of small writes among large ones', async () => {
   const path = await mkdtemp(join(tmpdir(), 'quorate-spare-'));
   onTestFinished(() => rm(path, { recursive: true }));
-  const wanted: Log[] = [300, 1, 310, 290, 300, 2, 280, 400].map((kilobytes, at) => ({
+  const wanted: Log[] = [600, 1, 610, 590, 600, 2, 580, 700].map((kilobytes, at) => ({
     index: at + 1,
     term: 1,
     type: LogType.LogCommand,

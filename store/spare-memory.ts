@@ -1,5 +1,5 @@
 /** The sizes of what is worth keeping. */
-const LEAST_SPARE_BYTES = 256 << 10;
+const LEAST_SPARE_BYTES = 512 << 10;
 const MOST_SPARE_BYTES = 16 << 20;
 
 /**
