@@ -50,7 +50,7 @@ describe('room for a message that spans chunks', () => {
     for (let at = 0; at < all.length; at += size) buffer.push(all.slice(at, at + size));
   }
 
-  it('is used again, and what was read keeps its bytes', () => {
+  it('may be used by another one, and what was read keeps its bytes', () => {
     const [one, other] = [new ReceiveBuffer(), new ReceiveBuffer()];
     const read: Uint8Array[] = [];
     for (let i = 0; i < 6; i += 1) {
