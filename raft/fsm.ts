@@ -12,7 +12,8 @@ export interface FSM {
   /**
    * Applies one committed command; the result, or what its promise gives, becomes
    * `ApplyFuture.response()`. It must depend on nothing but the state and the entry (§5.3).
-   * Throwing or rejecting stops the node. Go: `FSM.Apply`.
+   * The bytes of the entry may be kept, but not changed and not moved to another thread: followers
+   * may still have to get them. Throwing or rejecting stops the node. Go: `FSM.Apply`.
    */
   apply(log: Log): unknown;
   /**

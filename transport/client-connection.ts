@@ -5,7 +5,7 @@ import { RingBuffer } from '../internal/ring-buffer.ts';
 import type { ServerAddress } from '../raft/configuration.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
-import type { StreamConnection, StreamHandler } from './stream-layer.ts';
+import { type StreamConnection, type StreamHandler, writeAll } from './stream-layer.ts';
 import { type Answer, type ReplyReader, readAnswer, VALUES_PER_REPLY } from './wire.ts';
 
 interface Pending {
@@ -55,11 +55,12 @@ export class ClientConnection implements StreamHandler {
   }
 
   /**
-   * Sends a request. `done` is called once: with the peer's answer, or with the reason why there is
-   * none and the connection is gone. The time counts from when the request is the oldest one.
+   * Sends a request, in parts that must not change any more. `done` is called once: with the peer's
+   * answer, or with the reason why there is none and the connection is gone. The time counts from
+   * when the request is the oldest one.
    */
   send<T>(
-    bytes: Uint8Array,
+    parts: readonly Uint8Array[],
     timeoutMs: number,
     read: ReplyReader<T>,
     done: (answer: Answer<T>) => void,
@@ -77,7 +78,7 @@ export class ClientConnection implements StreamHandler {
       broken: (error) => done({ error }),
     });
     if (this.#pending.length === 1) this.#startDeadline(timeoutMs);
-    this.write(bytes);
+    if (!writeAll(this.#stream, parts)) this.#drained ??= newDeferred();
   }
 
   /** Sends bytes that belong to the request before. */

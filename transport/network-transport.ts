@@ -50,6 +50,7 @@ import { Server } from './server.ts';
 import { sendSnapshot } from './snapshot-stream.ts';
 import type { StreamConnection, StreamLayer } from './stream-layer.ts';
 import {
+  encodeParts,
   encodeRequest,
   type ReplyReader,
   readAppendEntriesResponse,
@@ -187,8 +188,8 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
     const pipeline: BoundedPipeline = new BoundedPipeline(
       {
         send: (args, done) => {
-          const bytes = encodeRequest(args, this.#timeFormat);
-          connection.send(bytes, this.#timeoutMs, readAppendEntriesResponse, (answer) => {
+          const parts = encodeParts(args, this.#timeFormat);
+          connection.send(parts, this.#timeoutMs, readAppendEntriesResponse, (answer) => {
             if (connection.failure !== null) pipeline.fail(connection.failure);
             done(answer.error, answer.error === null ? answer.response : null);
           });
@@ -257,10 +258,10 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
     args: RPCRequest,
     read: ReplyReader<T>,
   ): Promise<T> {
-    const bytes = encodeRequest(args, this.#timeFormat);
+    const parts = encodeParts(args, this.#timeFormat);
     const connection = await this.#connect(id, target);
     return new Promise((resolve, reject) => {
-      connection.send(bytes, this.#timeoutMs, read, (answer) => {
+      connection.send(parts, this.#timeoutMs, read, (answer) => {
         if (!this.#pool.put(connection)) connection.destroy(ErrTransportShutdown);
         if (answer.error !== null) reject(answer.error);
         else resolve(answer.response);

@@ -38,7 +38,7 @@ export function sendSnapshot(
 ): Promise<InstallSnapshotResponse> {
   const result = newDeferred<InstallSnapshotResponse>();
   const { request, timeoutMs } = snapshot;
-  connection.send(request, timeoutMs, readInstallSnapshotResponse, (answer) => {
+  connection.send([request], timeoutMs, readInstallSnapshotResponse, (answer) => {
     if (answer.error !== null) result.reject(answer.error);
     else result.resolve(answer.response);
     connection.destroy(new RaftError('ERR_CONNECTION_LOST', 'the snapshot has been answered'));

@@ -57,6 +57,14 @@ export class SocketConnection implements StreamConnection {
     return this.#socket.write(chunk);
   }
 
+  writeMany(chunks: readonly Uint8Array[]): boolean {
+    let isWritable = true;
+    this.#socket.cork();
+    for (const chunk of chunks) isWritable = this.write(chunk);
+    this.#socket.uncork();
+    return isWritable;
+  }
+
   pause(): void {
     this.#socket.pause();
   }

@@ -182,7 +182,7 @@ function writeEntries(to: Encoder, from: Entries): void {
   const start = to.length;
   to.arrayHeader(from.entries.length);
   for (const log of from.entries) logStruct.write(to, log);
-  newest.keep([...from.entries], to, start);
+  if (to.hasCopiedAll) newest.keep([...from.entries], to, start);
 }
 
 /** Each message with its fields in the order of Go's declaration. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { concatBytes } from '../internal/bytes.ts';
 import { Decoder } from '../internal/msgpack/decode.ts';
 import { Encoder } from '../internal/msgpack/encode.ts';
 import { MsgpackError } from '../internal/msgpack/error.ts';
@@ -16,8 +17,10 @@ import {
   TimeoutNowRequest,
 } from '../raft/messages.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
+import { writeAll } from './stream-layer.ts';
 import {
   decodeRequest,
+  encodeParts,
   encodeRequest,
   readAnswer,
   readAppendEntriesResponse,
@@ -219,6 +222,40 @@ describe('entries that go to more than one follower', () => {
     // The list may be used again for other entries; what was sent of it is not.
     sent[1] = entry(2, bytes(6));
     expect(encodeRequest(of(sent))).toEqual(afresh(of(sent)));
+  });
+});
+
+describe('a request in parts', () => {
+  const large = new Uint8Array(9000).fill(7);
+  const newRequest = () =>
+    new AppendEntriesRequest({
+      rpcHeader,
+      term: 3,
+      entries: [entry(1, bytes(1)), entry(2, large), entry(3, null), entry(4, large)],
+      leaderCommitIndex: 9,
+    });
+
+  it('is the same bytes, one part behind the other', () => {
+    const request = newRequest();
+    const whole = encodeRequest(newRequest());
+    expect(concatBytes([...encodeParts(request, 'binary')])).toEqual(whole);
+    // What a second follower gets does not depend on what the first one got.
+    expect(concatBytes([...encodeParts(request, 'binary')])).toEqual(whole);
+    expect(encodeRequest(request)).toEqual(whole);
+  });
+
+  it('copies the data of no large entry', () => {
+    expect(encodeParts(newRequest(), 'binary').filter((part) => part === large)).toHaveLength(2);
+    const small = new AppendEntriesRequest({ entries: [entry(1, bytes(1))] });
+    expect(encodeParts(small, 'binary')).toEqual([encodeRequest(small)]);
+  });
+
+  it('asks a stream that takes one chunk at a time for each of them', () => {
+    const sent: Uint8Array[] = [];
+    const stream = { write: (chunk: Uint8Array) => sent.push(chunk) !== 2 };
+    const parts = [bytes(1), bytes(2), bytes(3)];
+    expect(writeAll(stream, parts)).toBe(false);
+    expect(sent).toEqual(parts);
   });
 });
 

@@ -32,14 +32,21 @@ const RpcType = Object.freeze({
 const MESSAGE_SIZE_HINT = 320;
 /** Room for the keys and small fields of one entry, in bytes. */
 const ENTRY_SIZE_HINT = 112;
+/** Bytes above which a part of its own costs less than a copy. */
+const LARGEST_COPIED = 8192;
+
+/** Bytes that an encoder copies of a byte slice. */
+function copied(bytes: Uint8Array | null, largestCopied: number): number {
+  return bytes === null || bytes.length > largestCopied ? 0 : bytes.length;
+}
 
 /** Room for a request, so that entries are written once and never moved. */
-function sizeHint(request: RPCRequest): number {
+function sizeHint(request: RPCRequest, largestCopied: number): number {
   let bytes = MESSAGE_SIZE_HINT + (request.rpcHeader.id?.length ?? 0);
   bytes += 2 * (request.rpcHeader.addr?.length ?? 0);
   if (request.kind === 'AppendEntriesRequest' && request.entries !== null) {
     for (const { data, extensions } of request.entries) {
-      bytes += ENTRY_SIZE_HINT + (data?.length ?? 0) + (extensions?.length ?? 0);
+      bytes += ENTRY_SIZE_HINT + copied(data, largestCopied) + copied(extensions, largestCopied);
     }
   }
   return bytes;
@@ -47,7 +54,19 @@ function sizeHint(request: RPCRequest): number {
 
 /** A request as it goes over the wire: its type and its struct. */
 export function encodeRequest(request: RPCRequest, timeFormat: TimeFormat = 'binary'): Uint8Array {
-  const to = new Encoder(sizeHint(request), timeFormat);
+  const to = new Encoder(sizeHint(request, Infinity), timeFormat);
+  writeRequest(to, request);
+  return to.finish();
+}
+
+/** The same in parts, to be sent one behind the other; the data of large entries is not copied. */
+export function encodeParts(request: RPCRequest, timeFormat: TimeFormat): readonly Uint8Array[] {
+  const to = new Encoder(sizeHint(request, LARGEST_COPIED), timeFormat, LARGEST_COPIED);
+  writeRequest(to, request);
+  return to.parts();
+}
+
+function writeRequest(to: Encoder, request: RPCRequest): void {
   switch (request.kind) {
     case 'AppendEntriesRequest':
       to.byte(RpcType.AppendEntries);
@@ -70,7 +89,6 @@ export function encodeRequest(request: RPCRequest, timeFormat: TimeFormat = 'bin
       structs.timeoutNow.write(to, request);
       break;
   }
-  return to.finish();
 }
 
 /** Reads the struct of a request whose type byte was `type`. */

@@ -1,3 +1,4 @@
+import { concatBytes } from '../bytes.ts';
 import type { Timestamp } from '../timestamp.ts';
 import { MsgpackError } from './error.ts';
 import { encodeBinaryTime, encodeCompactTime } from './timestamp.ts';
@@ -15,17 +16,40 @@ export type TimeFormat = 'binary' | 'compact';
 export class Encoder {
   #bytes: Uint8Array;
   #length = 0;
+  /** What comes before the bytes from `#partStart` on. */
+  readonly #parts: Uint8Array[] = [];
+  #partStart = 0;
+  readonly #largestCopied: number;
   readonly timeFormat: TimeFormat;
 
-  /** @param sizeHint bytes the result will likely take; a good guess saves copying */
-  constructor(sizeHint = 256, timeFormat: TimeFormat = 'binary') {
+  /**
+   * @param sizeHint bytes the result will likely take, without those that are not copied; a good
+   *   guess saves copying
+   * @param largestCopied byte slices above this size become parts of their own, see `parts`
+   */
+  constructor(sizeHint = 256, timeFormat: TimeFormat = 'binary', largestCopied = Infinity) {
     this.#bytes = new Uint8Array(sizeHint);
     this.timeFormat = timeFormat;
+    this.#largestCopied = largestCopied;
   }
 
   /** What was written; the encoder must not be used any more. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#parts.length === 0 ? this.#rest() : concatBytes(this.parts());
+  }
+
+  /** What was written, in parts; large ones are what was given, which must not change. */
+  parts(): readonly Uint8Array[] {
+    return [...this.#parts, this.#rest()];
+  }
+
+  /** True when all that was written was copied. */
+  get hasCopiedAll(): boolean {
+    return this.#parts.length === 0;
+  }
+
+  #rest(): Uint8Array {
+    return this.#bytes.subarray(this.#partStart, this.#length);
   }
 
   /** How many bytes were written. */
@@ -91,11 +115,16 @@ export class Encoder {
       return;
     }
     const length = value.length;
-    this.#reserve(length + 5);
+    const isCopied = length <= this.#largestCopied;
+    this.#reserve(isCopied ? length + 5 : 5);
     if (length < 32) this.byte(0xa0 | length);
     else if (length <= 0xffff) this.#number(0xda, length, 2);
     else this.#number(0xdb, length, 4);
-    this.#put(value);
+    if (isCopied) this.#put(value);
+    else {
+      this.#parts.push(this.#rest(), value);
+      this.#partStart = this.#length;
+    }
   }
 
   /** A string, as UTF-8. */
