@@ -91,8 +91,8 @@ async function readEntries(file: LMDBFile, path: string, report: Report): Promis
       report('', error);
     }
   }
-  for (const { pairs } of journals.sort((a, b) => a.order - b.order)) {
-    for (const { key, record } of pairs) {
+  for (const { writes } of journals.sort((a, b) => a.order - b.order)) {
+    for (const { key, record } of writes.flatMap((records) => [...records])) {
       if (decodeUint64(key, 'a key of the journal') > entries.last) entries.add(key, record);
     }
   }

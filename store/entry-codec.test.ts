@@ -66,7 +66,7 @@ describe('encodeLogs and decodeRecord', () => {
   it('give back what they took, for any entries', () => {
     fc.assert(
       fc.property(fc.array(anyLog, { maxLength: 5 }), (logs) => {
-        const pairs = encodeLogs(logs);
+        const pairs = [...encodeLogs(logs)];
         const back = pairs.map(({ key, record }) => decodeRecord(decodeUint64(key, 'key'), record));
         expect(back).toEqual(logs);
         for (const [i, { appendedAt }] of back.entries()) {

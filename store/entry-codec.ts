@@ -3,6 +3,7 @@ import { crc32c } from '../internal/crc32c.ts';
 import { Timestamp } from '../internal/timestamp.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
 import { isLogType, type Log, logTypeToString } from '../raft/log.ts';
+import { RECORD_HEAD_BYTES, Records } from './records.ts';
 import type { SpareMemory } from './spare-memory.ts';
 
 /** Version of the layout below; `docs/formats.md` has the table. */
@@ -167,28 +168,28 @@ function writeRecord(log: Log, bytes: Uint8Array, view: DataView, offset: number
 }
 
 /**
- * Entries as they lie on disk, in their order. One buffer is allocated for all keys and records:
- * each is a view of it, which also spares the native side a look-up per record. `memory` is where
- * the buffer of a large write comes from.
+ * Entries as they lie on disk, in their order. `memory` is where the buffer of a large write comes
+ * from.
  */
-export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Pair[] {
+export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records {
   let sizeBytes = 0;
   for (const log of logs) {
     checkEncodable(log);
-    sizeBytes += KEY_BYTES + recordSizeBytes(log);
+    sizeBytes += RECORD_HEAD_BYTES + recordSizeBytes(log);
   }
   const bytes = memory?.take(sizeBytes) ?? new Uint8Array(sizeBytes);
   const view = new DataView(bytes.buffer);
   let offset = 0;
-  return logs.map((log) => {
-    const start = offset + KEY_BYTES;
-    setInt64(view, offset, log.index);
-    const end = writeRecord(log, bytes, view, start);
-    seal(bytes, view, start, end, crc32c(bytes, offset, start));
-    const pair = { key: bytes.subarray(offset, start), record: bytes.subarray(start, end) };
-    offset = end;
-    return pair;
+  const starts = logs.map((log) => {
+    const key = offset;
+    const start = key + RECORD_HEAD_BYTES;
+    setInt64(view, key, log.index);
+    offset = writeRecord(log, bytes, view, start);
+    view.setUint32(start - 4, offset - start);
+    seal(bytes, view, start, offset, crc32c(bytes, key, key + KEY_BYTES));
+    return key;
   });
+  return new Records(bytes, starts);
 }
 
 /**

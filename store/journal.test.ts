@@ -7,6 +7,7 @@ import { ZERO_TIME } from '../internal/timestamp.ts';
 import { LogType } from '../raft/log.ts';
 import { encodeLogs, type Pair } from './entry-codec.ts';
 import { JournalFile } from './journal.ts';
+import type { Records } from './records.ts';
 
 const SECTOR = 512;
 const SIZE = 64 * SECTOR;
@@ -26,12 +27,16 @@ afterEach(async () => {
 });
 
 async function open() {
-  const [file, contents] = await JournalFile.open(path, SIZE);
+  const [file, { order, writes }] = await JournalFile.open(path, SIZE);
   opened.push(file);
-  return { file, contents };
+  return { file, contents: { order, pairs: pairsOf(writes) } };
 }
 
-function pairs(first: number, count: number, sizeBytes: number): Pair[] {
+function pairsOf(writes: readonly Records[]): Pair[] {
+  return writes.flatMap((records) => [...records]);
+}
+
+function write(first: number, count: number, sizeBytes: number): Records {
   const logs = Array.from({ length: count }, (_, i) => ({
     index: first + i,
     term: 1,
@@ -47,16 +52,16 @@ function pairs(first: number, count: number, sizeBytes: number): Pair[] {
 async function threeWrites(): Promise<{ all: Pair[]; bytes: Uint8Array; lastSector: number }> {
   const { file } = await open();
   await file.reset(7, LIFE);
-  const writes = [pairs(1, 2, 100), pairs(3, 1, 700), pairs(4, 20, 60)];
-  for (const write of writes) await file.append(write);
-  return { all: writes.flat(), bytes: new Uint8Array(await readFile(path)), lastSector: 4 };
+  const writes = [write(1, 2, 100), write(3, 1, 700), write(4, 20, 60)];
+  for (const records of writes) await file.append([records]);
+  return { all: pairsOf(writes), bytes: new Uint8Array(await readFile(path)), lastSector: 4 };
 }
 
 describe('a file of the journal', () => {
   it('is empty when it is new, and keeps what is written in its order', async () => {
     const { file, contents } = await open();
     expect(contents).toEqual({ order: 0, pairs: [] });
-    expect(file.hasRoomFor(pairs(1, 1, 1))).toBe(false);
+    expect(file.hasRoomFor([write(1, 1, 1)])).toBe(false);
     const { all } = await threeWrites();
     expect((await open()).contents).toEqual({ order: 7, pairs: all });
   });
@@ -66,20 +71,20 @@ describe('a file of the journal', () => {
     const { file } = await open();
     await file.reset(8, LIFE + 1n);
     expect((await open()).contents).toEqual({ order: 8, pairs: [] });
-    const [one] = [pairs(50, 1, 10)];
-    await file.append(one);
-    expect((await open()).contents).toEqual({ order: 8, pairs: one });
+    const both = [write(50, 1, 10), write(51, 3, 10)];
+    await file.append(both);
+    expect((await open()).contents).toEqual({ order: 8, pairs: pairsOf(both) });
   });
 
   it('says when it is full', async () => {
     const { file } = await open();
     await file.reset(1, LIFE);
-    const whole = pairs(1, 1, 62 * SECTOR);
+    const whole = [write(1, 1, 62 * SECTOR)];
     expect(file.hasRoomFor(whole)).toBe(true);
-    expect(file.hasRoomFor(pairs(1, 1, 63 * SECTOR))).toBe(false);
+    expect(file.hasRoomFor([write(1, 1, 63 * SECTOR)])).toBe(false);
     await file.append(whole);
-    expect(file.hasRoomFor(pairs(2, 1, 1))).toBe(false);
-    expect((await open()).contents.pairs).toEqual(whole);
+    expect(file.hasRoomFor([write(2, 1, 1)])).toBe(false);
+    expect((await open()).contents.pairs).toEqual(pairsOf(whole));
   });
 });
 

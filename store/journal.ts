@@ -1,10 +1,12 @@
+import { write } from 'node:fs';
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
 import { platform } from 'node:process';
 import { assert } from '../internal/assert.ts';
 import { bytesEqual, utf8 } from '../internal/bytes.ts';
 import { crc32c } from '../internal/crc32c.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
-import { checkRecord, decodeUint64, type Pair } from './entry-codec.ts';
+import { checkRecord, decodeUint64 } from './entry-codec.ts';
+import { RECORD_HEAD_BYTES, Records } from './records.ts';
 
 /** Names of the files: while one of them is brought into LMDB, the other takes writes. */
 export const JOURNAL_FILES = ['journal-0', 'journal-1'] as const;
@@ -31,14 +33,13 @@ const FULL_CODES: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 /** Elsewhere the flag does not exist, or leaves the bytes in the cache of the drive. */
 const WRITES_THROUGH = platform === 'linux';
 const KEY_BYTES = 8;
-const RECORD_HEAD_BYTES = KEY_BYTES + 4;
 
 /** What a file of the journal holds that counts. */
 export interface JournalContents {
   /** Files are read in this order; 0 for a file that was never used. */
   readonly order: number;
-  /** In the order in which they were written. */
-  readonly pairs: readonly Pair[];
+  /** One for each write, in their order. */
+  readonly writes: readonly Records[];
 }
 
 function sectorsOf(bytes: number): number {
@@ -54,11 +55,11 @@ function corrupt(path: string, detail: string): RaftError {
   return new RaftError('ERR_STORE_CORRUPT', text);
 }
 
-/** How many bytes the records of a write take in a journal. */
-function frameSectors(pairs: readonly Pair[]): number {
-  let bytes = FRAME_HEAD_BYTES;
-  for (const { record } of pairs) bytes += RECORD_HEAD_BYTES + record.length;
-  return sectorsOf(bytes);
+/** How many sectors a write takes in a journal. */
+function frameSectors(parts: readonly Records[]): number {
+  let length = FRAME_HEAD_BYTES;
+  for (const { bytes } of parts) length += bytes.length;
+  return sectorsOf(length);
 }
 
 /** The bytes of one file, to be read. */
@@ -75,7 +76,7 @@ class Reading {
   }
 
   contents(): JournalContents {
-    if (isBlank(this.#bytes)) return { order: 0, pairs: [] };
+    if (isBlank(this.#bytes)) return { order: 0, writes: [] };
     const mark = this.#bytes.subarray(0, FILE_MARK.length);
     if (!bytesEqual(mark, FILE_MARK)) throw corrupt(this.#path, 'it does not begin as a journal');
     const sum = crc32c(this.#bytes, 0, HEADER_SUM);
@@ -84,16 +85,16 @@ class Reading {
     }
     this.#life = this.#view.getBigUint64(LIFE);
     const order = decodeUint64(this.#bytes.subarray(ORDER, ORDER + 8), 'order of a journal');
-    const pairs: Pair[] = [];
+    const writes: Records[] = [];
     let sector = 1;
     for (let length = this.#lengthAt(sector); length > 0; length = this.#lengthAt(sector)) {
       const found = this.#recordsAt(sector, length);
       if (found === null) break;
-      for (const pair of found) pairs.push(pair);
+      writes.push(found);
       sector += sectorsOf(FRAME_HEAD_BYTES + length);
     }
     this.#checkNothingBehind(sector);
-    return { order, pairs };
+    return { order, writes };
   }
 
   /** Bytes of the records of the frame that begins at `sector`; 0 when none does. */
@@ -111,25 +112,27 @@ class Reading {
   }
 
   /** The records of a frame; `null` when one of them is not what was written. */
-  #recordsAt(sector: number, length: number): Pair[] | null {
-    const found: Pair[] = [];
-    let at = sector * SECTOR_BYTES + FRAME_HEAD_BYTES;
-    const end = at + length;
-    while (at + RECORD_HEAD_BYTES <= end) {
-      const start = at + RECORD_HEAD_BYTES;
-      const recordEnd = start + this.#view.getUint32(at + KEY_BYTES);
-      if (recordEnd > end) return null;
-      const key = this.#bytes.subarray(at, at + KEY_BYTES);
-      const record = this.#bytes.subarray(start, recordEnd);
+  #recordsAt(sector: number, length: number): Records | null {
+    const start = sector * SECTOR_BYTES + FRAME_HEAD_BYTES;
+    const bytes = this.#bytes.subarray(start, start + length);
+    const view = viewOf(bytes);
+    const starts: number[] = [];
+    let at = 0;
+    while (at + RECORD_HEAD_BYTES <= length) {
+      const record = at + RECORD_HEAD_BYTES;
+      const end = record + view.getUint32(at + KEY_BYTES);
+      if (end > length) return null;
+      const key = bytes.subarray(at, at + KEY_BYTES);
       try {
-        checkRecord(key, record);
+        checkRecord(key, bytes.subarray(record, end));
       } catch {
         return null;
       }
-      found.push({ key, record });
-      at = recordEnd;
+      decodeUint64(key, 'a key of the journal');
+      starts.push(at);
+      at = end;
     }
-    return at === end ? found : null;
+    return at === length ? new Records(bytes, starts) : null;
   }
 
   /**
@@ -167,6 +170,22 @@ async function fillWithZeros(file: FileHandle, path: string, sizeBytes: number):
     const isFull = error instanceof Error && 'code' in error && FULL_CODES.includes(error.code);
     throw isFull ? new NoRoomForJournal(`no room for ${path}`, { cause: error }) : error;
   }
+}
+
+/** One system call; `FileHandle.write` makes room for the figures of a `stat` each time. */
+function writeOnce(
+  { fd }: FileHandle,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, offset, length, position, (error, bytesWritten) => {
+      if (error === null) resolve(bytesWritten);
+      else reject(error);
+    });
+  });
 }
 
 /** What a file of the journal holds, for those who only look; `null` when there is none. */
@@ -217,8 +236,8 @@ export class JournalFile {
   }
 
   /** True when a write fits behind the others. */
-  hasRoomFor(pairs: readonly Pair[]): boolean {
-    return this.#next + frameSectors(pairs) <= this.#sectors;
+  hasRoomFor(parts: readonly Records[]): boolean {
+    return this.#next + frameSectors(parts) <= this.#sectors;
   }
 
   /** Begins a new life, in which the file is empty. Resolves when that is on the disk. */
@@ -235,10 +254,10 @@ export class JournalFile {
   }
 
   /** Writes records behind the others. Resolves when they are on the disk. One at a time. */
-  async append(pairs: readonly Pair[]): Promise<void> {
-    assert(this.hasRoomFor(pairs), 'a write to a file of the journal must fit into it');
-    const sectors = frameSectors(pairs);
-    const bytes = this.#frame(pairs, sectors);
+  async append(parts: readonly Records[]): Promise<void> {
+    assert(this.hasRoomFor(parts), 'a write to a file of the journal must fit into it');
+    const sectors = frameSectors(parts);
+    const bytes = this.#frame(parts, sectors);
     await this.#write(bytes, sectors * SECTOR_BYTES, this.#next * SECTOR_BYTES);
     this.#next += sectors;
   }
@@ -248,17 +267,15 @@ export class JournalFile {
     return this.#file.close();
   }
 
-  #frame(pairs: readonly Pair[], sectors: number): Uint8Array {
+  #frame(parts: readonly Records[], sectors: number): Uint8Array {
     const size = sectors * SECTOR_BYTES;
     if (this.#buffer.length < size) this.#buffer = new Uint8Array(2 * size);
     const bytes = this.#buffer;
     const view = viewOf(bytes);
     let at = FRAME_HEAD_BYTES;
-    for (const { key, record } of pairs) {
-      bytes.set(key, at);
-      view.setUint32(at + KEY_BYTES, record.length);
-      bytes.set(record, at + RECORD_HEAD_BYTES);
-      at += RECORD_HEAD_BYTES + record.length;
+    for (const part of parts) {
+      bytes.set(part.bytes, at);
+      at += part.bytes.length;
     }
     bytes.fill(0, at, size);
     view.setUint32(0, FRAME_MARK);
@@ -271,8 +288,7 @@ export class JournalFile {
 
   async #write(bytes: Uint8Array, length: number, position: number): Promise<void> {
     for (let done = 0; done < length; ) {
-      const { bytesWritten } = await this.#file.write(bytes, done, length - done, position + done);
-      done += bytesWritten;
+      done += await writeOnce(this.#file, bytes, done, length - done, position + done);
     }
     if (!WRITES_THROUGH) await this.#file.datasync();
   }

@@ -12,6 +12,7 @@ import { JournalFile, NoRoomForJournal, readJournal } from './journal.ts';
 import { JournaledEnvironment } from './journaled-environment.ts';
 import { LMDBEnvironment } from './lmdb-environment.ts';
 import { LMDBStore, newLMDBStore } from './lmdb-store.ts';
+import { countOf } from './records.ts';
 
 /** Small, so that files are turned over all the time. */
 const FILE_BYTES = 16 * 512;
@@ -40,6 +41,18 @@ function entries(first: number, count: number, term: number, random: Random): Lo
     term,
     type: LogType.LogCommand,
     data: new Uint8Array(randomInteger(random, 0, 400)).fill(term),
+    extensions: null,
+    appendedAt: ZERO_TIME,
+  }));
+}
+
+/** Entries of one size. */
+function alike(first: number, count: number, sizeBytes: number): Log[] {
+  return Array.from({ length: count }, (_, i) => ({
+    index: first + i,
+    term: 1,
+    type: LogType.LogCommand,
+    data: new Uint8Array(sizeBytes),
     extensions: null,
     appendedAt: ZERO_TIME,
   }));
@@ -79,7 +92,7 @@ async function act(stores: readonly (LMDBStore | InmemStore)[], term: number, ra
 async function leave(name: string, order: number, first: number, count: number, term: number) {
   const [file] = await JournalFile.open(join(base, name), FILE_BYTES);
   await file.reset(order, BigInt(order));
-  await file.append(encodeLogs(entries(first, count, term, seededRandom(term))));
+  await file.append([encodeLogs(entries(first, count, term, seededRandom(term)))]);
   await file.close();
 }
 
@@ -98,6 +111,12 @@ it('takes from the journal only what lies above all that LMDB has', async () => 
   await store.close();
   await leave('journal-0', 7, 2, 4, 3);
   expect(termsIn(await open(base))).toEqual([5, 5, 5, 5, 3]);
+});
+
+it('takes an entry that both files have from the older one', async () => {
+  await leave('journal-0', 8, 1, 3, 8);
+  await leave('journal-1', 9, 3, 2, 9);
+  expect(termsIn(await open(base))).toEqual([8, 8, 8, 9]);
 });
 
 it('is read, and read once, by a store that goes on without a journal', async () => {
@@ -151,19 +170,17 @@ it('is not given up for lack of room while it holds entries', async () => {
   const inner = await LMDBEnvironment.open(base, undefined);
   onTestFinished(() => inner.close());
   await expect(JournaledEnvironment.open(inner, FILE_BYTES)).rejects.toThrow('no room');
-  expect((await readJournal(join(base, 'journal-1')))?.pairs).toHaveLength(2);
+  expect((await readJournal(join(base, 'journal-1')))?.writes.map(({ length }) => length)).toEqual([
+    2,
+  ]);
 });
 
 it('goes into LMDB in transactions that do not halt the thread, at a start as well', async () => {
   const commit = vi.spyOn(LMDBEnvironment.prototype, 'commit');
   onTestFinished(() => commit.mockRestore());
-  const [small = null] = entries(1, 1, 1, seededRandom(1));
-  const many = Array.from({ length: 5000 }, (_, i) =>
-    Object.assign({}, small, { index: i + 1, data: null }),
-  );
   const store = await newLMDBStore({ path: base });
   opened.push(store);
-  await store.storeLogs(many);
+  for (let first = 1; first <= 5000; first += 500) await store.storeLogs(alike(first, 500, 0));
   const copy = await mkdtemp(join(tmpdir(), 'quorate-journaled-'));
   onTestFinished(() => rm(copy, { recursive: true }));
   await cp(base, copy, { recursive: true });
@@ -171,8 +188,40 @@ it('goes into LMDB in transactions that do not halt the thread, at a start as we
   const recovered = await newLMDBStore({ path: copy });
   opened.push(recovered);
   expect([recovered.firstIndex(), recovered.lastIndex()]).toEqual([1, 5000]);
-  const sizes = commit.mock.calls.map(([{ logs }]) => logs.length);
-  expect(sizes).toEqual([2048, 2048, 904, 2048, 2048, 904]);
+  const sizes = commit.mock.calls.map(([{ logs }]) => countOf(logs));
+  expect(sizes).toEqual([2000, 2000, 1000, 2000, 2000, 1000]);
+});
+
+it.each([
+  { of: '300 KB', count: 15, data: 20_000, writes: 4, journaled: true, moved: [45, 15] },
+  { of: '400 KB', count: 20, data: 20_000, writes: 2, journaled: false, moved: [20, 20] },
+  { of: '512 entries', count: 512, data: 0, writes: 5, journaled: true, moved: [2048, 512] },
+  { of: '513 entries', count: 513, data: 0, writes: 2, journaled: false, moved: [513, 513] },
+])('writes of $of: journaled $journaled', async ({ count, data, writes, journaled, moved }) => {
+  const commit = vi.spyOn(LMDBEnvironment.prototype, 'commit');
+  onTestFinished(() => commit.mockRestore());
+  const store = await newLMDBStore({ path: base });
+  opened.push(store);
+  for (let write = 0; write < writes; write += 1) {
+    await store.storeLogs(alike(1 + write * count, count, data));
+  }
+  expect(commit).toHaveBeenCalledTimes(journaled ? 0 : writes);
+  await store.close();
+  expect(commit.mock.calls.map(([{ logs }]) => countOf(logs))).toEqual(moved);
+});
+
+it('goes into LMDB when it has many entries, however small they are', async () => {
+  const commit = vi.spyOn(LMDBEnvironment.prototype, 'commit');
+  onTestFinished(() => commit.mockRestore());
+  const store = await newLMDBStore({ path: base });
+  opened.push(store);
+  const fitting = 32;
+  for (let write = 0; write < fitting; write += 1) {
+    await store.storeLogs(alike(1 + write * 512, 512, 0));
+  }
+  expect(commit).not.toHaveBeenCalled();
+  await store.storeLogs(alike(1 + fitting * 512, 1, 0));
+  await vi.waitFor(() => expect(commit).toHaveBeenCalled());
 });
 
 it.each([1, 2, 3, 4])(

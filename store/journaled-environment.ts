@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
 import { syncDirectory } from './data-files.ts';
-import { decodeUint64, type Pair } from './entry-codec.ts';
+import { decodeUint64 } from './entry-codec.ts';
 import {
   JOURNAL_FILES,
   type JournalContents,
@@ -14,20 +14,24 @@ import {
 } from './journal.ts';
 import type { Environment, KeyRange, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
 import { openError, writeError } from './lmdb-errors.ts';
+import { countOf, findRecord, type Records, sizeOf } from './records.ts';
 
 /** Bytes of a file. What a crash leaves in both is read at the next start. */
-const FILE_BYTES = 4 << 20;
+const FILE_BYTES = 8 << 20;
+/** Records of a file, which are kept in memory: small ones weigh more there than on the disk. */
+const MOST_RECORDS = 16_384;
 /** A new journal is made where there is room for so many of its files. */
 const LEAST_FREE_FILES = 16;
 /** A larger write goes to LMDB at once: to write it twice costs more than to wait twice. */
-export const MAX_JOURNALED_BYTES = 256 << 10;
-/** Entries that one transaction brings into LMDB: about three milliseconds of this thread. */
-const MOST_MOVED = 2048;
+const MOST_JOURNALED = { bytes: 384 << 10, entries: 512 };
+/** What one transaction brings into LMDB: about three milliseconds of this thread. */
+const MOST_MOVED = { bytes: 1 << 20, entries: 2048 };
 
-/** A file of the journal, and the records in it that LMDB does not have yet. */
+/** A file of the journal, and the writes in it that LMDB does not have yet, in ascending order. */
 interface Volume {
   readonly file: JournalFile;
-  readonly records: Map<number, Pair>;
+  readonly writes: Records[];
+  count: number;
 }
 
 async function hasJournal(path: string): Promise<boolean> {
@@ -50,10 +54,6 @@ async function hasRoom(path: string, fileBytes: number): Promise<boolean> {
   return bavail * bsize >= LEAST_FREE_FILES * fileBytes;
 }
 
-function indexOf({ key }: Pair): number {
-  return decodeUint64(key, 'a key of the journal');
-}
-
 function newLife(): bigint {
   const [life = 1n] = randomFillSync(new BigUint64Array(1));
   return life;
@@ -70,10 +70,23 @@ function isWithin(key: Uint8Array, { start, end, reverse = false }: KeyRange): b
   return end === undefined || compare(key, end) < 0;
 }
 
-function sizeOf(logs: readonly Pair[]): number {
+/** True for a write that no journal takes. */
+export function isTooLargeForJournal(logs: readonly Records[]): boolean {
+  return countOf(logs) > MOST_JOURNALED.entries || sizeOf(logs) > MOST_JOURNALED.bytes;
+}
+
+/** The writes from `start` on that one transaction brings into LMDB: one at least. */
+function takeMoved(writes: readonly Records[], start: number): readonly Records[] {
   let bytes = 0;
-  for (const { record } of logs) bytes += record.length;
-  return bytes;
+  let entries = 0;
+  let end = start;
+  for (; end < writes.length; end += 1) {
+    bytes += writes[end]?.sizeBytes ?? 0;
+    entries += writes[end]?.length ?? 0;
+    const isTooMuch = bytes > MOST_MOVED.bytes || entries > MOST_MOVED.entries;
+    if (isTooMuch && end > start) break;
+  }
+  return writes.slice(start, end);
 }
 
 /**
@@ -99,8 +112,8 @@ export class JournaledEnvironment implements Environment {
     this.path = inner.path;
     this.#inner = inner;
     const [active, spare] = files;
-    this.#active = { file: active, records: new Map() };
-    this.#spare = { file: spare, records: new Map() };
+    this.#active = { file: active, writes: [], count: 0 };
+    this.#spare = { file: spare, writes: [], count: 0 };
     this.#order = 0;
   }
 
@@ -148,8 +161,8 @@ export class JournaledEnvironment implements Environment {
   /** A copy of a log's record that no later call changes. */
   readLog(key: Uint8Array, what: string): Uint8Array | undefined {
     const index = decodeUint64(key, what);
-    const pair = this.#active.records.get(index) ?? this.#spare.records.get(index);
-    return pair === undefined ? this.#inner.readLog(key, what) : pair.record.slice();
+    const record = this.#journaled(index);
+    return record === undefined ? this.#inner.readLog(key, what) : record.slice();
   }
 
   /** A copy of a stable value's record that no later call changes. */
@@ -163,8 +176,10 @@ export class JournaledEnvironment implements Environment {
     // All that the journal has lies behind it.
     if (!range.reverse && inner.length === range.limit) return inner;
     const journaled: Uint8Array[] = [];
-    for (const { records } of [this.#spare, this.#active]) {
-      for (const { key } of records.values()) if (isWithin(key, range)) journaled.push(key);
+    for (const { writes } of [this.#spare, this.#active]) {
+      for (const records of writes) {
+        for (const { key } of records) if (isWithin(key, range)) journaled.push(key);
+      }
     }
     // While records move they may be in both.
     const above = inner.at(range.reverse ? 0 : -1);
@@ -197,28 +212,33 @@ export class JournaledEnvironment implements Environment {
 
   #isForJournal({ clear, removals, logs, appendsFrom, values }: Transaction): boolean {
     if (clear || removals.length > 0 || values.length > 0 || appendsFrom > 0) return false;
-    return logs.length > 0 && sizeOf(logs) <= MAX_JOURNALED_BYTES;
+    return logs.length > 0 && !isTooLargeForJournal(logs);
   }
 
   /** Values, and deletions of what LMDB has, touch nothing of the journal. */
   #leavesJournalAlone({ clear, removals, logs }: Transaction): boolean {
     if (clear || logs.length > 0) return false;
-    if (this.#active.records.size + this.#spare.records.size === 0) return true;
-    return removals.every((key) => {
-      const index = decodeUint64(key, 'a key to delete');
-      return !this.#active.records.has(index) && !this.#spare.records.has(index);
-    });
+    if (this.#active.count + this.#spare.count === 0) return true;
+    return removals.every(
+      (key) => this.#journaled(decodeUint64(key, 'a key to delete')) === undefined,
+    );
   }
 
-  async #append(logs: readonly Pair[]): Promise<void> {
-    if (!this.#active.file.hasRoomFor(logs)) await this.#turnOver();
+  #journaled(index: number): Uint8Array | undefined {
+    return findRecord(this.#active.writes, index) ?? findRecord(this.#spare.writes, index);
+  }
+
+  async #append(logs: readonly Records[]): Promise<void> {
+    const { file, count } = this.#active;
+    if (!file.hasRoomFor(logs) || count >= MOST_RECORDS) await this.#turnOver();
     try {
       await this.#active.file.append(logs);
     } catch (thrown) {
       this.#failure = await writeError(thrown, this.path, sizeOf(logs));
       throw this.#failure;
     }
-    for (const pair of logs) this.#active.records.set(indexOf(pair), pair);
+    this.#active.writes.push(...logs);
+    this.#active.count += countOf(logs);
   }
 
   /** The other file takes writes from here on, and what is in this one goes to LMDB. */
@@ -236,18 +256,19 @@ export class JournaledEnvironment implements Environment {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  async #move({ file, records }: Volume): Promise<void> {
-    const logs = [...records.values()];
-    if (logs.length === 0) return;
-    await this.#bringIn(logs);
-    records.clear();
-    await this.#begin(file);
+  async #move(volume: Volume): Promise<void> {
+    if (volume.count === 0) return;
+    await this.#bringIn(volume.writes);
+    volume.writes.length = 0;
+    volume.count = 0;
+    await this.#begin(volume.file);
   }
 
   /** A file may hold so many small entries that one transaction of them would halt heartbeats. */
-  async #bringIn(all: readonly Pair[]): Promise<void> {
-    for (let at = 0; at < all.length; at += MOST_MOVED) {
-      const logs = all.slice(at, at + MOST_MOVED);
+  async #bringIn(writes: readonly Records[]): Promise<void> {
+    for (let at = 0; at < writes.length; ) {
+      const logs = takeMoved(writes, at);
+      at += logs.length;
       await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
     }
   }
@@ -260,23 +281,24 @@ export class JournaledEnvironment implements Environment {
   /** Brings everything into LMDB. */
   async #empty(): Promise<void> {
     await this.#movement;
-    if (this.#active.records.size > 0) await this.#turnOver();
+    if (this.#active.count > 0) await this.#turnOver();
     await this.#moved();
   }
 
   async #recover(found: readonly JournalContents[]): Promise<void> {
     const [top] = this.#inner.logKeys({ reverse: true, limit: 1 });
     let last = top === undefined ? 0 : decodeUint64(top, 'a key of the log');
-    const logs: Pair[] = [];
-    for (const { order, pairs } of [...found].sort((a, b) => a.order - b.order)) {
+    const news: Records[] = [];
+    for (const { order, writes } of [...found].sort((a, b) => a.order - b.order)) {
       this.#order = Math.max(this.#order, order);
-      for (const pair of pairs) {
-        if (indexOf(pair) <= last) continue;
-        logs.push(pair);
-        last = indexOf(pair);
+      for (const write of writes) {
+        const records = write.from(last + 1);
+        if (records.length === 0) continue;
+        news.push(records);
+        last = records.indexAt(records.length - 1);
       }
     }
-    await this.#bringIn(logs);
+    await this.#bringIn(news);
     for (const { file } of [this.#active, this.#spare]) await this.#begin(file);
   }
 }

@@ -7,6 +7,7 @@ import { RaftError } from '../raft/errors.ts';
 import { checkDirectory, growTo, syncDirectory } from './data-files.ts';
 import type { Pair } from './entry-codec.ts';
 import { openError, readError, writeError } from './lmdb-errors.ts';
+import { countOf, type Records, sizeOf } from './records.ts';
 
 const FORMAT_KEY = utf8('format');
 const FORMAT_NAME = 'quorate store ';
@@ -33,8 +34,8 @@ export interface Transaction {
   /** Keys of logs to delete. */
   readonly removals: readonly Uint8Array[];
   /** Logs to store, in this order. */
-  readonly logs: readonly Pair[];
-  /** Position in `logs` from which on each key is above all that are stored before it. */
+  readonly logs: readonly Records[];
+  /** Position among all logs from which on each key is above all that are stored before it. */
   readonly appendsFrom: number;
   readonly values: readonly Pair[];
 }
@@ -220,9 +221,13 @@ export class LMDBEnvironment implements Environment {
       const committed = this.#logs.batch(() => {
         if (clear) this.#logs.clearAsync();
         for (const key of removals) this.#logs.remove(key);
-        for (const [at, { key, record }] of logs.entries()) {
-          if (at < appendsFrom) this.#logs.put(key, record);
-          else answers.push(append(this.#logs, key, record));
+        let at = 0;
+        for (const part of logs) {
+          for (const { key, record } of part) {
+            if (at < appendsFrom) this.#logs.put(key, record);
+            else answers.push(append(this.#logs, key, record));
+            at += 1;
+          }
         }
         for (const { key, record } of values) this.#values.put(key, record);
       });
@@ -230,8 +235,7 @@ export class LMDBEnvironment implements Environment {
       const stored = await Promise.all(answers);
       assert(!stored.includes(false), 'an appended log must lie above all others');
     } catch (thrown) {
-      let sizeBytes = 0;
-      for (const { record } of logs) sizeBytes += record.length;
+      let sizeBytes = sizeOf(logs);
       for (const { record } of values) sizeBytes += record.length;
       throw await writeError(thrown, this.path, sizeBytes);
     }
@@ -252,21 +256,24 @@ export class LMDBEnvironment implements Environment {
   }
 
   /** LMDB as lmdb-js ships it has no limit of its own: it maps more whenever it needs more. */
-  #checkRoom(logs: readonly Pair[], mapSize: number): void {
+  #checkRoom(logs: readonly Records[], mapSize: number): void {
     const stats = this.#values.getStats();
     const pageSize = statistic(stats, 'pageSize');
     let pages = META_PAGES + SPARE_PAGES + pagesInUse(stats) + pagesInUse(this.#logs.getStats());
     for (const tree of ['root', 'free']) pages += pagesInUse(Reflect.get(stats, tree));
     let neededBytes = pages * pageSize;
-    for (const { record } of logs) {
-      const inPage = record.length + NODE_BYTES <= pageSize / 2;
-      const overflowPages = Math.ceil((PAGE_HEADER_BYTES + record.length) / pageSize);
-      neededBytes += NODE_BYTES + (inPage ? record.length : overflowPages * pageSize);
+    for (const part of logs) {
+      for (let at = 0; at < part.length; at += 1) {
+        const size = part.sizeAt(at);
+        const inPage = size + NODE_BYTES <= pageSize / 2;
+        const overflowPages = Math.ceil((PAGE_HEADER_BYTES + size) / pageSize);
+        neededBytes += NODE_BYTES + (inPage ? size : overflowPages * pageSize);
+      }
     }
     if (neededBytes <= mapSize) return;
     throw new RaftError(
       'ERR_STORE_FULL',
-      `the store at ${this.path} is full: with ${logs.length} more logs it would use ` +
+      `the store at ${this.path} is full: with ${countOf(logs)} more logs it would use ` +
         `${neededBytes} bytes of the ${mapSize} that mapSize allows`,
     );
   }

@@ -26,8 +26,9 @@ import {
   encodeValue,
   type Pair,
 } from './entry-codec.ts';
-import { JournaledEnvironment, MAX_JOURNALED_BYTES } from './journaled-environment.ts';
+import { isTooLargeForJournal, JournaledEnvironment } from './journaled-environment.ts';
 import { type Environment, type KeyRange, LMDBEnvironment } from './lmdb-environment.ts';
+import type { Records } from './records.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { StoreTelemetry } from './store-telemetry.ts';
 import { WriteQueue } from './write-queue.ts';
@@ -66,7 +67,7 @@ interface Write {
   readonly cut: Span | null;
   /** Where the logs lie, `null` when there are none. */
   readonly stored: Stored | null;
-  readonly logs: readonly Pair[];
+  readonly logs: Records;
   readonly values: readonly Pair[];
   readonly sizeBytes: number;
 }
@@ -291,35 +292,35 @@ export class LMDBStore
   }): Promise<void> {
     this.#assertOpen();
     const { cut = null, logs = [], values = [] } = call;
-    const pairs = encodeLogs(logs, this.#memory);
-    let sizeBytes = 0;
-    for (const { record } of pairs) sizeBytes += record.length;
-    const [first] = sizeBytes > MAX_JOURNALED_BYTES ? pairs : [];
+    const records = encodeLogs(logs, this.#memory);
+    let { sizeBytes } = records;
     for (const { record } of values) sizeBytes += record.length;
     const startMs = performance.now();
-    await this.#queue.add({ cut, stored: spanOf(logs), logs: pairs, values, sizeBytes });
-    this.#telemetry?.stored(pairs, performance.now() - startMs);
+    await this.#queue.add({ cut, stored: spanOf(logs), logs: records, values, sizeBytes });
+    this.#telemetry?.stored(records, performance.now() - startMs);
     // The journal keeps smaller ones; of one that failed, lmdb-js may be in the middle.
-    if (first !== undefined) this.#memory.giveBack(first.record);
+    if (isTooLargeForJournal([records])) this.#memory.giveBack(records.bytes);
   }
 
   /** One transaction. The fields that tell what is stored change only once it is on the disk. */
   async #commit(batch: readonly Write[]): Promise<boolean> {
     const plan = this.#plan(batch[0]?.cut ?? null);
     let { first, last } = plan;
-    const pairs: Pair[] = [];
+    const parts: Records[] = [];
+    let count = 0;
     let appendsFrom = 0;
     for (const { stored, logs } of batch) {
       if (stored === null) continue;
-      for (const pair of logs) pairs.push(pair);
-      if (!stored.ascending || stored.min <= last) appendsFrom = pairs.length;
+      parts.push(logs);
+      count += logs.length;
+      if (!stored.ascending || stored.min <= last) appendsFrom = count;
       first = first === 0 ? stored.min : Math.min(first, stored.min);
       last = Math.max(last, stored.max);
     }
     await this.#environment.commit({
       clear: plan.clear,
       removals: plan.removals,
-      logs: pairs,
+      logs: parts,
       appendsFrom,
       values: batch.flatMap(({ values }) => values),
     });

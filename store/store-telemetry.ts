@@ -1,5 +1,5 @@
 import { type Instruments, instrumentsOf, type Meter } from '../raft/metrics.ts';
-import type { Pair } from './entry-codec.ts';
+import type { Records } from './records.ts';
 
 /**
  * What a store on the disk measures, under the names of raft-boltdb, so that what watches a Go node
@@ -32,16 +32,14 @@ export class StoreTelemetry {
   }
 
   /** A call's entries are on the disk. */
-  stored(logs: readonly Pair[], durationMs: number): void {
+  stored(logs: Records, durationMs: number): void {
     if (logs.length === 0) return;
-    let sizeBytes = 0;
-    for (const { record } of logs) {
-      sizeBytes += record.length;
-      this.#instruments['raft.boltdb.logSize'].record(record.length);
+    for (let at = 0; at < logs.length; at += 1) {
+      this.#instruments['raft.boltdb.logSize'].record(logs.sizeAt(at));
     }
     this.#instruments['raft.boltdb.storeLogs'].record(durationMs);
     this.#instruments['raft.boltdb.logsPerBatch'].record(logs.length);
-    this.#instruments['raft.boltdb.logBatchSize'].record(sizeBytes);
+    this.#instruments['raft.boltdb.logBatchSize'].record(logs.sizeBytes);
     if (durationMs > 0) {
       this.#instruments['raft.boltdb.writeCapacity'].record((logs.length * 1000) / durationMs);
     }
