@@ -25,7 +25,6 @@ import { newTCPTransport } from '../../transport/index.ts';
 const VALUE_BYTES = 100;
 const LEADER = 'a';
 const FOLLOWERS = ['b', 'c'];
-const IDS = [LEADER, ...FOLLOWERS];
 const FIRST_PORT = 21_000;
 /** A loop that is held up for longer than the lease costs the office; the others come back. */
 const RETRY_MS = 20;
@@ -41,13 +40,14 @@ export class KeyedStore implements FSM {
 
   fill(count: number): void {
     const bytes = randomBytes(VALUE_BYTES);
-    for (let i = 0; i < count; i += 1) this.#state.set(`key ${i}`, Uint8Array.from(bytes));
+    for (let i = 0; i < count; i += 1) this.#state.set(`key ${i}`, Buffer.from(bytes));
   }
 
   apply({ data }: Log): void {
     if (data === null) return;
     const number = new DataView(data.buffer, data.byteOffset).getUint32(0);
-    this.#state.set(`key ${number}`, data.slice(4));
+    // Of memory that others share: memory of its own for each value would be the collector's.
+    this.#state.set(`key ${number}`, Buffer.from(data.subarray(4)));
   }
 
   snapshot(): FSMSnapshot {
@@ -71,6 +71,7 @@ export class KeyedStore implements FSM {
 /** Where a node of the cluster finds itself and the others. */
 export interface Place {
   readonly id: string;
+  /** Of the first node, which leads, and of each follower. */
   readonly addresses: readonly string[];
   readonly data: string;
 }
@@ -81,7 +82,7 @@ export interface StartedNode {
   readonly store: LMDBStore;
 }
 
-/** Starts one of three nodes over TCP, on LMDB and file snapshots. The first one leads. */
+/** Starts one of the nodes over TCP, on LMDB and file snapshots. The first one leads. */
 export async function startNode(
   { id, addresses, data }: Place,
   fsm: FSM,
@@ -98,22 +99,25 @@ export async function startNode(
   const path = join(data, id);
   const store = await newLMDBStore({ path: join(path, 'log') });
   const snaps = await newFileSnapshotStore(path, 1, { write: () => true });
-  const trans = await newTCPTransport(addresses[IDS.indexOf(id)] ?? '', null, 3, 10_000);
-  const servers = IDS.map((name, i) => {
-    return { suffrage: 0 as const, id: name, address: addresses[i] ?? '' };
+  const servers = addresses.map((address, i) => {
+    return { suffrage: 0 as const, id: [LEADER, ...FOLLOWERS][i] ?? '', address };
   });
+  const own = servers.find((server) => server.id === id)?.address ?? '';
+  const trans = await newTCPTransport(own, null, 3, 10_000);
   await bootstrapCluster(config, store, store, snaps, trans, new Configuration(servers));
   return { raft: await newRaft(config, fsm, store, store, snaps, trans), store };
 }
 
-/** Starts the other two by running `script` in processes of their own; gives the place of ours. */
+/** Starts followers by running `script` in processes of their own; gives the place of ours. */
 export async function startFollowers(
   script: string,
   data: string,
+  count = FOLLOWERS.length,
 ): Promise<{ readonly place: Place; readonly stop: () => void }> {
-  const ports = await pickAddresses(IDS, FIRST_PORT);
+  const ids = FOLLOWERS.slice(0, count);
+  const ports = await pickAddresses([LEADER, ...ids], FIRST_PORT);
   const addresses = ports.map(({ raftPort }) => `127.0.0.1:${raftPort}`);
-  const followers: ChildProcess[] = FOLLOWERS.map((id) =>
+  const followers: ChildProcess[] = ids.map((id) =>
     fork(script, ['--node', id, '--data', data, '--addresses', addresses.join()]),
   );
   const stop = (): void => {
@@ -132,7 +136,7 @@ export class Load {
   constructor(raft: Raft, writers: number, keyCount: number) {
     const write = async () => {
       while (!this.#stopped) {
-        const command = Buffer.alloc(4 + VALUE_BYTES, 7);
+        const command = Buffer.allocUnsafe(4 + VALUE_BYTES).fill(7);
         command.writeUInt32BE(Math.floor(Math.random() * keyCount));
         if ((await raft.apply(command, WRITE_TIMEOUT_MS).error()) === null) this.done += 1;
         else await sleep(RETRY_MS);
