@@ -3,7 +3,7 @@ import { crc32c } from '../internal/crc32c.ts';
 import { Timestamp } from '../internal/timestamp.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
 import { isLogType, type Log, logTypeToString } from '../raft/log.ts';
-import { RECORD_HEAD_BYTES, Records } from './records.ts';
+import { KEY_BYTES, RECORD_HEAD_BYTES, Records } from './records.ts';
 import type { SpareMemory } from './spare-memory.ts';
 
 /** Version of the layout below; `docs/formats.md` has the table. */
@@ -11,7 +11,6 @@ export const RECORD_VERSION = 1;
 
 /** Version byte and checksum; the same for every record of a store. */
 const ENVELOPE_BYTES = 5;
-const KEY_BYTES = 8;
 const LOG_HEADER_BYTES = 35;
 const CHECKSUM = 1;
 const TYPE = 5;
@@ -185,7 +184,7 @@ export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records 
     const start = key + RECORD_HEAD_BYTES;
     setInt64(view, key, log.index);
     offset = writeRecord(log, bytes, view, start);
-    view.setUint32(start - 4, offset - start);
+    view.setUint32(key + KEY_BYTES, offset - start);
     seal(bytes, view, start, offset, crc32c(bytes, key, key + KEY_BYTES));
     return key;
   });

@@ -1,13 +1,29 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { seededRandom } from '../internal/random.ts';
-import { ZERO_TIME } from '../internal/timestamp.ts';
-import { LogType } from '../raft/log.ts';
+import { logOf } from '../testing/runtime-fixture.ts';
 import { encodeLogs, type Pair } from './entry-codec.ts';
 import { JournalFile } from './journal.ts';
 import type { Records } from './records.ts';
+
+type Write = (
+  fd: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+  done: (error: Error | null, written: number) => void,
+) => void;
+
+/** What stands between a journal and the disk. */
+const disk = vi.hoisted(() => ({ write: (real: Write): Write => real }));
+vi.mock('node:fs', async (importOriginal) => {
+  const fs = await importOriginal<typeof import('node:fs')>();
+  const write: Write = (...args) => disk.write(fs.write)(...args);
+  return { ...fs, write };
+});
 
 const SECTOR = 512;
 const SIZE = 64 * SECTOR;
@@ -22,6 +38,7 @@ beforeEach(async () => {
   path = join(directory, 'journal');
 });
 afterEach(async () => {
+  disk.write = (real) => real;
   for (const file of opened.splice(0)) await file.close();
   await rm(directory, { recursive: true });
 });
@@ -37,14 +54,7 @@ function pairsOf(writes: readonly Records[]): Pair[] {
 }
 
 function write(first: number, count: number, sizeBytes: number): Records {
-  const logs = Array.from({ length: count }, (_, i) => ({
-    index: first + i,
-    term: 1,
-    type: LogType.LogCommand,
-    data: new Uint8Array(sizeBytes).fill(first + i),
-    extensions: null,
-    appendedAt: ZERO_TIME,
-  }));
+  const logs = Array.from({ length: count }, (_, i) => logOf(first + i, 1, sizeBytes));
   return encodeLogs(logs);
 }
 
@@ -74,6 +84,21 @@ describe('a file of the journal', () => {
     const both = [write(50, 1, 10), write(51, 3, 10)];
     await file.append(both);
     expect((await open()).contents).toEqual({ order: 8, pairs: pairsOf(both) });
+  });
+
+  it('goes on with a write that the disk took in pieces', async () => {
+    disk.write = (real) => (fd, bytes, offset, length, position, done) =>
+      real(fd, bytes, offset, Math.min(length, 100), position, done);
+    const { all } = await threeWrites();
+    expect((await open()).contents).toEqual({ order: 7, pairs: all });
+  });
+
+  it('fails a write that the disk did not take', async () => {
+    const { file } = await open();
+    await file.reset(1, LIFE);
+    disk.write = () => (_fd, _bytes, _offset, _length, _position, done) =>
+      done(new Error('EIO: i/o error, write'), 0);
+    await expect(file.append([write(1, 1, 10)])).rejects.toThrow('EIO');
   });
 
   it('says when it is full', async () => {

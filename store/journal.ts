@@ -6,7 +6,7 @@ import { bytesEqual, utf8 } from '../internal/bytes.ts';
 import { crc32c } from '../internal/crc32c.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
 import { checkRecord, decodeUint64 } from './entry-codec.ts';
-import { RECORD_HEAD_BYTES, Records } from './records.ts';
+import { KEY_BYTES, RECORD_HEAD_BYTES, Records } from './records.ts';
 
 /** Names of the files: while one of them is brought into LMDB, the other takes writes. */
 export const JOURNAL_FILES = ['journal-0', 'journal-1'] as const;
@@ -32,7 +32,6 @@ const ZEROS_BYTES = 256 << 10;
 const FULL_CODES: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 /** Elsewhere the flag does not exist, or leaves the bytes in the cache of the drive. */
 const WRITES_THROUGH = platform === 'linux';
-const KEY_BYTES = 8;
 
 /** What a file of the journal holds that counts. */
 export interface JournalContents {

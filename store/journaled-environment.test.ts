@@ -6,6 +6,7 @@ import { utf8 } from '../internal/bytes.ts';
 import { type Random, randomInteger, seededRandom } from '../internal/random.ts';
 import { ZERO_TIME } from '../internal/timestamp.ts';
 import { type Log, LogType } from '../raft/log.ts';
+import { logOf } from '../testing/runtime-fixture.ts';
 import { encodeLogs } from './entry-codec.ts';
 import { InmemStore } from './inmem-store.ts';
 import { JournalFile, NoRoomForJournal, readJournal } from './journal.ts';
@@ -48,14 +49,7 @@ function entries(first: number, count: number, term: number, random: Random): Lo
 
 /** Entries of one size. */
 function alike(first: number, count: number, sizeBytes: number): Log[] {
-  return Array.from({ length: count }, (_, i) => ({
-    index: first + i,
-    term: 1,
-    type: LogType.LogCommand,
-    data: new Uint8Array(sizeBytes),
-    extensions: null,
-    appendedAt: ZERO_TIME,
-  }));
+  return Array.from({ length: count }, (_, i) => logOf(first + i, 1, sizeBytes));
 }
 
 /** What a store holds, for a comparison. */

@@ -1,21 +1,11 @@
 import { expect, it } from 'vitest';
 import { randomInteger, seededRandom } from '../internal/random.ts';
-import { ZERO_TIME } from '../internal/timestamp.ts';
-import { type Log, LogType } from '../raft/log.ts';
+import type { Log } from '../raft/log.ts';
+import { logOf } from '../testing/runtime-fixture.ts';
 import { decodeRecord, decodeUint64, encodeLogs } from './entry-codec.ts';
 import { countOf, findRecord, type Records, sizeOf } from './records.ts';
 
-function log(index: number): Log {
-  const data = new Uint8Array(index % 5).fill(index);
-  return {
-    index,
-    term: 1,
-    type: LogType.LogCommand,
-    data,
-    extensions: null,
-    appendedAt: ZERO_TIME,
-  };
-}
+const log = (index: number): Log => logOf(index, 1, index % 5);
 
 const indexesOf = (records: Records): number[] =>
   [...records].map(({ key, record }) => {

