@@ -4,8 +4,9 @@ import { utf8ToString } from '../internal/bytes.ts';
 import { decodeConfiguration } from '../raft/configuration-codec.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import { LogType } from '../raft/log.ts';
-import { decodeRecord, decodeUint64, decodeValue } from '../store/entry-codec.ts';
+import { corrupt, decodeRecord, decodeUint64, decodeValue } from '../store/entry-codec.ts';
 import { JOURNAL_FILES, type JournalContents, readJournal } from '../store/journal.ts';
+import { readBlock } from '../store/log-blocks.ts';
 import { type Finding, remedyFor } from './findings.ts';
 import { LMDBFile } from './lmdb-file.ts';
 
@@ -30,7 +31,7 @@ export interface StoredLog {
   readonly isInUse: boolean;
 }
 
-const FORMAT = 'quorate store 1';
+const FORMAT = 'quorate store 2';
 
 type Report = (where: string, error: unknown) => void;
 
@@ -80,7 +81,13 @@ class Entries {
 async function readEntries(file: LMDBFile, path: string, report: Report): Promise<Entries> {
   const entries = new Entries(report);
   for await (const { key, value } of file.database('logs', (text) => report('', text))) {
-    entries.add(key, value);
+    try {
+      const { records, damage } = readBlock(decodeUint64(key, 'a key of the log'), value);
+      for (const pair of records) entries.add(pair.key, pair.record);
+      if (damage !== null) throw corrupt('the log', damage);
+    } catch (error) {
+      report('', error);
+    }
   }
   const journals: JournalContents[] = [];
   for (const name of JOURNAL_FILES) {

@@ -65,6 +65,12 @@ async function damage(path: string, needle: Uint8Array, offset = 0): Promise<voi
   await writeFile(path, bytes);
 }
 
+/** Where the first page of a large entry begins. */
+function pageOf(bytes: Buffer, index: number): number {
+  const at = bytes.indexOf(new Uint8Array(100).fill(index));
+  return at - (at % 4096);
+}
+
 const text = async () => (await verify(directory)).lines.join('\n');
 const dataFile = () => join(directory, 'raft', 'data.mdb');
 
@@ -165,13 +171,13 @@ describe('verify', () => {
   it('knows a store of a newer release from one of another program', async () => {
     await store(range(1, 5));
     const whole = await readFile(dataFile());
-    const mark = utf8('quorate store 1');
+    const mark = utf8('quorate store 2');
     await damage(dataFile(), mark, mark.length - 1);
     expect(await text()).toMatch(/^bad: .*its format is "quorate store Z"/m);
     expect(await text()).toMatch(/^do: Use the release that wrote it/m);
     await writeFile(dataFile(), whole);
     await damage(dataFile(), mark);
-    expect(await text()).toMatch(/^bad: .*its format is "Zuorate store 1"/m);
+    expect(await text()).toMatch(/^bad: .*its format is "Zuorate store 2"/m);
     expect(await text()).toMatch(/^do: Do not start a node/m);
   });
 
@@ -200,27 +206,36 @@ describe('verify', () => {
   });
 
   it('finds a value that ends behind its page', async () => {
-    await store(range(1, 20));
+    await store(range(7, 8));
     const bytes = await readFile(dataFile());
-    const key = [0, 0, 0, 0, 0, 0, 0, 7, 1];
-    for (let at = bytes.indexOf(new Uint8Array(key)); at >= 0; ) {
-      bytes.writeUInt16LE(0xffff, at - 8);
-      at = bytes.indexOf(new Uint8Array(key), at + 1);
-    }
+    // The key of a block, and the block, which begins with the key of its first entry.
+    const node = new Uint8Array([0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 7]);
+    let at = bytes.indexOf(node);
+    expect(at).toBeGreaterThan(0);
+    for (; at >= 0; at = bytes.indexOf(node, at + 1)) bytes.writeUInt16LE(0xffff, at - 8);
     await writeFile(dataFile(), bytes);
     expect(await text()).toMatch(/page \d+ is damaged: a value is cut off/);
   });
 
   it('names a page that lies where another one belongs', async () => {
-    await store(range(1, 3000));
+    await store([1, 2, 3, 4].map((index) => entry(index, 1, 70_000)));
     const bytes = await readFile(dataFile());
-    const pageOf = (index: number) => {
-      const at = bytes.lastIndexOf(new Uint8Array(100).fill(index));
-      return at - (at % 4096);
-    };
-    bytes.copy(bytes, pageOf(200), pageOf(100), pageOf(100) + 4096);
+    bytes.copy(bytes, pageOf(bytes, 3), pageOf(bytes, 2), pageOf(bytes, 2) + 4096);
     await writeFile(dataFile(), bytes);
     expect(await text()).toMatch(/page (\d+) is damaged: it says that it is page (?!\1 )\d+ /);
+  });
+
+  it('reads a block up to where it is damaged, and the blocks behind it', async () => {
+    await store([...range(1, 3), entry(4, 1, 70_000)]);
+    const bytes = await readFile(dataFile());
+    // The third entry follows the data of the second; its length stands behind its key.
+    const third = bytes.indexOf(new Uint8Array(100).fill(2)) + 100;
+    bytes.writeUInt32BE(0xffff_ffff, third + 8);
+    await writeFile(dataFile(), bytes);
+    const { isGood, lines } = await verify(directory);
+    expect(isGood).toBe(false);
+    expect(lines[0]).toBe('log: 3 entries, 1 to 4; current term 2');
+    expect(lines[2]).toMatch(/^bad: .*the block of entry 1 cannot be read from byte 294 on/);
   });
 
   it('does not judge what a node is writing', async () => {
@@ -244,13 +259,12 @@ describe('verify', () => {
   });
 
   it('names a damaged page, and reads the others', async () => {
-    await store(range(1, 3000));
+    await store([1, 2, 3, 4].map((index) => entry(index, 1, 70_000)));
     const bytes = await readFile(dataFile());
-    const at = bytes.lastIndexOf(new Uint8Array(100).fill(200));
-    bytes.fill(0, at - (at % 4096), at - (at % 4096) + 4096);
+    bytes.fill(0, pageOf(bytes, 3), pageOf(bytes, 3) + 4096);
     await writeFile(dataFile(), bytes);
     expect(await text()).toMatch(/data\.mdb: page \d+ is damaged/);
-    expect(await text()).toMatch(/log: 2\d\d\d entries, 1 to 3000/);
+    expect(await text()).toMatch(/log: 3 entries, 1 to 4/);
   });
 
   it('says what is missing of a file that was cut off, or is no data file', async () => {

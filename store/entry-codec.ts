@@ -30,7 +30,8 @@ const TWO_TO_32 = 4_294_967_296;
 /** A length has four bytes; LMDB itself allows no longer value either. */
 const MAX_RECORD_BYTES = TWO_TO_32 - 1;
 
-function corrupt(what: string, detail: string): RaftError {
+/** The error for bytes that are not what was written. */
+export function corrupt(what: string, detail: string): RaftError {
   const text = `${what} is damaged on disk: ${detail}; ${DAMAGE_ADVICE}`;
   return new RaftError('ERR_STORE_CORRUPT', text);
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
 import { syncDirectory } from './data-files.ts';
-import { decodeUint64 } from './entry-codec.ts';
 import {
   JOURNAL_FILES,
   type JournalContents,
@@ -12,7 +11,7 @@ import {
   NoRoomForJournal,
   readJournal,
 } from './journal.ts';
-import type { Environment, KeyRange, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
+import type { Environment, IndexRange, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
 import { openError, writeError } from './lmdb-errors.ts';
 import { countOf, findRecord, type Records, sizeOf } from './records.ts';
 
@@ -57,17 +56,6 @@ async function hasRoom(path: string, fileBytes: number): Promise<boolean> {
 function newLife(): bigint {
   const [life = 1n] = randomFillSync(new BigUint64Array(1));
   return life;
-}
-
-function compare(a: Uint8Array, b: Uint8Array): number {
-  return Buffer.compare(a, b);
-}
-
-function isWithin(key: Uint8Array, { start, end, reverse = false }: KeyRange): boolean {
-  if (start !== undefined && (reverse ? compare(key, start) > 0 : compare(key, start) < 0)) {
-    return false;
-  }
-  return end === undefined || compare(key, end) < 0;
 }
 
 /** True for a write that no journal takes. */
@@ -158,11 +146,10 @@ export class JournaledEnvironment implements Environment {
     if (environment !== null) await environment.#closeFiles();
   }
 
-  /** A copy of a log's record that no later call changes. */
-  readLog(key: Uint8Array, what: string): Uint8Array | undefined {
-    const index = decodeUint64(key, what);
+  /** A copy of the record of the log at `index` that no later call changes. */
+  readLog(index: number): Uint8Array | undefined {
     const record = this.#journaled(index);
-    return record === undefined ? this.#inner.readLog(key, what) : record.slice();
+    return record === undefined ? this.#inner.readLog(index) : record.slice();
   }
 
   /** A copy of a stable value's record that no later call changes. */
@@ -170,22 +157,27 @@ export class JournaledEnvironment implements Environment {
     return this.#inner.readValue(key, what);
   }
 
-  /** Keys of logs that are stored, in order. */
-  logKeys(range: KeyRange): Uint8Array[] {
-    const inner = this.#inner.logKeys(range);
+  /** Indexes of logs that are stored, in order. */
+  logIndexes(range: IndexRange): number[] {
+    const inner = this.#inner.logIndexes(range);
+    const { start, end = Number.MAX_SAFE_INTEGER, reverse = false, limit } = range;
     // All that the journal has lies behind it.
-    if (!range.reverse && inner.length === range.limit) return inner;
-    const journaled: Uint8Array[] = [];
+    if (!reverse && inner.length === limit) return inner;
+    // While records move they may be in both.
+    const above = inner.at(reverse ? 0 : -1) ?? 0;
+    const low = reverse ? above + 1 : Math.max(above + 1, start ?? 0);
+    const high = reverse ? (start ?? Number.MAX_SAFE_INTEGER) : end - 1;
+    const news: number[] = [];
     for (const { writes } of [this.#spare, this.#active]) {
       for (const records of writes) {
-        for (const { key } of records) if (isWithin(key, range)) journaled.push(key);
+        for (let at = 0; at < records.length; at += 1) {
+          const index = records.indexAt(at);
+          if (index >= low && index <= high) news.push(index);
+        }
       }
     }
-    // While records move they may be in both.
-    const above = inner.at(range.reverse ? 0 : -1);
-    const news = above === undefined ? journaled : journaled.filter((k) => compare(k, above) > 0);
-    const all = range.reverse ? [...news.reverse(), ...inner] : [...inner, ...news];
-    return range.limit === undefined ? all : all.slice(0, range.limit);
+    const all = reverse ? [...news.reverse(), ...inner] : [...inner, ...news];
+    return limit === undefined ? all : all.slice(0, limit);
   }
 
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
@@ -219,9 +211,7 @@ export class JournaledEnvironment implements Environment {
   #leavesJournalAlone({ clear, removals, logs }: Transaction): boolean {
     if (clear || logs.length > 0) return false;
     if (this.#active.count + this.#spare.count === 0) return true;
-    return removals.every(
-      (key) => this.#journaled(decodeUint64(key, 'a key to delete')) === undefined,
-    );
+    return removals.every((index) => this.#journaled(index) === undefined);
   }
 
   #journaled(index: number): Uint8Array | undefined {
@@ -286,8 +276,7 @@ export class JournaledEnvironment implements Environment {
   }
 
   async #recover(found: readonly JournalContents[]): Promise<void> {
-    const [top] = this.#inner.logKeys({ reverse: true, limit: 1 });
-    let last = top === undefined ? 0 : decodeUint64(top, 'a key of the log');
+    let last = this.#inner.logIndexes({ reverse: true, limit: 1 })[0] ?? 0;
     const news: Records[] = [];
     for (const { order, writes } of [...found].sort((a, b) => a.order - b.order)) {
       this.#order = Math.max(this.#order, order);

@@ -5,13 +5,15 @@ import { assert } from '../internal/assert.ts';
 import { bytesEqual, utf8, utf8ToString } from '../internal/bytes.ts';
 import { RaftError } from '../raft/errors.ts';
 import { checkDirectory, growTo, syncDirectory } from './data-files.ts';
-import type { Pair } from './entry-codec.ts';
+import { corrupt, decodeUint64, encodeUint64, type Pair } from './entry-codec.ts';
 import { openError, readError, writeError } from './lmdb-errors.ts';
-import { countOf, type Records, sizeOf } from './records.ts';
+import { type Block, blocksOf, keyOf, mergeRecords, readBlock } from './log-blocks.ts';
+import { countOf, joinRecords, type Records, sizeOf } from './records.ts';
+import { SpareMemory } from './spare-memory.ts';
 
 const FORMAT_KEY = utf8('format');
 const FORMAT_NAME = 'quorate store ';
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const FORMAT_MARK = utf8(FORMAT_NAME + FORMAT_VERSION);
 /** Address space that is set aside at the start; LMDB grows it by itself, so this is no limit. */
 const RESERVED_MAP_BYTES = 2 ** 30;
@@ -19,7 +21,7 @@ const RESERVED_MAP_BYTES = 2 ** 30;
 const SPARE_PAGES = 16;
 const META_PAGES = 2;
 const PAGE_HEADER_BYTES = 24;
-/** Header, key and slot of a log record within its page. */
+/** Header, key and slot of a block within its page. */
 const NODE_BYTES = 18;
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
@@ -27,12 +29,15 @@ const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 type Bytes = Database<Uint8Array, Uint8Array>;
 type Root = RootDatabase<Uint8Array, Uint8Array>;
 
+/** Blocks that were read last and are kept: readers go on where they were. */
+const KEPT_BLOCKS = 8;
+
 /** What is done to the environment at once, in the order of the fields. */
 export interface Transaction {
   /** Deletes the whole log. */
   readonly clear: boolean;
-  /** Keys of logs to delete. */
-  readonly removals: readonly Uint8Array[];
+  /** Indexes of logs to delete, in ascending order. */
+  readonly removals: readonly number[];
   /** Logs to store, in this order. */
   readonly logs: readonly Records[];
   /** Position among all logs from which on each key is above all that are stored before it. */
@@ -40,10 +45,10 @@ export interface Transaction {
   readonly values: readonly Pair[];
 }
 
-/** Part of the log's keys: from `start` (included) to `end` (excluded), or down from `start`. */
-export interface KeyRange {
-  readonly start?: Uint8Array;
-  readonly end?: Uint8Array;
+/** Part of the log: from `start` (included) to `end` (excluded), or down from `start`. */
+export interface IndexRange {
+  readonly start?: number;
+  readonly end?: number;
   readonly reverse?: boolean;
   readonly limit?: number;
 }
@@ -51,12 +56,12 @@ export interface KeyRange {
 /** Where a store keeps its records. */
 export interface Environment {
   readonly path: string;
-  /** A copy of a log's record that no later call changes. */
-  readLog(key: Uint8Array, what: string): Uint8Array | undefined;
+  /** A copy of the record of the log at `index` that no later call changes. */
+  readLog(index: number): Uint8Array | undefined;
   /** A copy of a stable value's record that no later call changes. */
   readValue(key: Uint8Array, what: string): Uint8Array | undefined;
-  /** Keys of logs that are stored, in order. */
-  logKeys(range: KeyRange): Uint8Array[];
+  /** Indexes of logs that are stored, in order. */
+  logIndexes(range: IndexRange): number[];
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
   commit(transaction: Transaction): Promise<void>;
   /** Closes the files. Nothing may be under way. */
@@ -111,7 +116,7 @@ async function checkFormat(root: Root, path: string): Promise<void> {
   }
   throw new RaftError(
     'ERR_STORE_VERSION',
-    `it has format version ${text.slice(FORMAT_NAME.length)}, made by a newer release; ` +
+    `it has format version ${text.slice(FORMAT_NAME.length)}, made by another release; ` +
       `this one understands version ${FORMAT_VERSION}`,
   );
 }
@@ -122,6 +127,16 @@ const APPEND = { append: true } as const;
 function append(database: Bytes, key: Uint8Array, record: Uint8Array): Promise<boolean> {
   // The types of lmdb-js leave the options of `put` out.
   return Reflect.apply(database.put, database, [key, record, APPEND]);
+}
+
+/** How the log changes: what is deleted first, and the blocks that are stored then. */
+interface Change {
+  readonly removed: readonly Uint8Array[];
+  readonly blocks: readonly Records[];
+  /** True when each block lies above all that is stored. */
+  readonly isAppended: boolean;
+  /** Memory of the blocks that may be used again. */
+  readonly spare: Uint8Array | null;
 }
 
 /** Directories that this process has open: LMDB would share one environment between two stores. */
@@ -137,6 +152,9 @@ export class LMDBEnvironment implements Environment {
   readonly #root: Root;
   readonly #logs: Bytes;
   readonly #values: Bytes;
+  readonly #memory = new SpareMemory();
+  /** Blocks that were read; a block never changes, another one takes its place. */
+  readonly #kept: Records[] = [];
 
   private constructor(path: string, mapSize: number | undefined, root: Root) {
     this.path = path;
@@ -192,9 +210,23 @@ export class LMDBEnvironment implements Environment {
     }
   }
 
-  /** A copy of a log's record that no later call changes. */
-  readLog(key: Uint8Array, what: string): Uint8Array | undefined {
-    return this.#read(this.#logs, key, what);
+  /** A copy of the record of the log at `index` that no later call changes. */
+  readLog(index: number): Uint8Array | undefined {
+    for (const records of this.#kept) {
+      const record = records.find(index);
+      if (record !== undefined) return record.slice();
+    }
+    const first = this.#blockWith(index);
+    if (first === undefined) return undefined;
+    const { records, damage } = this.#block(first);
+    const record = records.find(index);
+    if (record === undefined) {
+      if (damage !== null) throw corrupt(`log ${index}`, damage);
+      return undefined;
+    }
+    // Of a block with one entry nobody wants another one.
+    if (records.length > 1 && this.#kept.unshift(records) > KEPT_BLOCKS) this.#kept.pop();
+    return record.slice();
   }
 
   /** A copy of a stable value's record that no later call changes. */
@@ -202,49 +234,118 @@ export class LMDBEnvironment implements Environment {
     return this.#read(this.#values, key, what);
   }
 
-  /** Keys of logs that are on the disk, in order. */
-  logKeys(range: KeyRange): Uint8Array[] {
-    try {
-      return Array.from(this.#logs.getKeys(range));
-    } catch (thrown) {
-      throw readError(thrown, 'the keys of the log', this.path);
+  /** Indexes of logs that are on the disk, in order. */
+  logIndexes({ start, end, reverse = false, limit }: IndexRange): number[] {
+    const low = reverse ? 0 : (start ?? 0);
+    const high = reverse
+      ? (start ?? Number.MAX_SAFE_INTEGER)
+      : (end ?? Number.MAX_SAFE_INTEGER) - 1;
+    const found: number[] = [];
+    for (const { records, damage } of this.#blocks(low, high, reverse)) {
+      if (reverse) this.#assertWhole(damage);
+      for (let at = 0; at < records.length; at += 1) {
+        const index = records.indexAt(reverse ? records.length - 1 - at : at);
+        if (index >= low && index <= high) found.push(index);
+        if (found.length === limit) return found;
+      }
+      this.#assertWhole(damage);
     }
+    return found;
   }
 
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
   async commit(transaction: Transaction): Promise<void> {
-    const { clear, removals, logs, appendsFrom, values } = transaction;
-    if (logs.length > 0 && this.#mapSize !== undefined) this.#checkRoom(logs, this.#mapSize);
+    const { clear, logs, values } = transaction;
+    const change = this.#changeOf(transaction);
+    if (logs.length > 0 && this.#mapSize !== undefined) this.#checkRoom(change, this.#mapSize);
     const answers: Promise<boolean>[] = [];
     try {
       // Nothing in here may throw: what was queued before it would be written all the same.
       const committed = this.#logs.batch(() => {
         if (clear) this.#logs.clearAsync();
-        for (const key of removals) this.#logs.remove(key);
-        let at = 0;
-        for (const part of logs) {
-          for (const { key, record } of part) {
-            if (at < appendsFrom) this.#logs.put(key, record);
-            else answers.push(append(this.#logs, key, record));
-            at += 1;
-          }
+        for (const key of change.removed) this.#logs.remove(key);
+        for (const block of change.blocks) {
+          if (change.isAppended) answers.push(append(this.#logs, keyOf(block), block.bytes));
+          else this.#logs.put(keyOf(block), block.bytes);
         }
         for (const { key, record } of values) this.#values.put(key, record);
       });
       answers.push(committed);
       const stored = await Promise.all(answers);
-      assert(!stored.includes(false), 'an appended log must lie above all others');
+      assert(!stored.includes(false), 'an appended block must lie above all others');
     } catch (thrown) {
       let sizeBytes = sizeOf(logs);
       for (const { record } of values) sizeBytes += record.length;
       throw await writeError(thrown, this.path, sizeBytes);
+    } finally {
+      if (clear || !change.isAppended) this.#kept.length = 0;
     }
+    // Of a write that failed lmdb-js may be in the middle.
+    if (change.spare !== null) this.#memory.giveBack(change.spare);
   }
 
   /** Closes the files. Nothing may be under way. */
   async close(): Promise<void> {
     await this.#root.close();
     openPaths.delete(this.path);
+  }
+
+  #changeOf({ clear, removals, logs, appendsFrom }: Transaction): Change {
+    if (removals.length === 0 && appendsFrom === 0) {
+      const all = joinRecords(logs, this.#memory);
+      const spare = logs.length > 1 ? all.bytes : null;
+      return { removed: [], blocks: blocksOf(all), isAppended: true, spare };
+    }
+    let low = removals[0] ?? Number.MAX_SAFE_INTEGER;
+    let high = removals.at(-1) ?? 0;
+    for (const records of logs) {
+      for (let at = 0; at < records.length; at += 1) {
+        low = Math.min(low, records.indexAt(at));
+        high = Math.max(high, records.indexAt(at));
+      }
+    }
+    const old: Records[] = [];
+    for (const { records, damage } of clear ? [] : this.#blocks(low, high, false)) {
+      this.#assertWhole(damage);
+      old.push(records);
+    }
+    const blocks = blocksOf(mergeRecords(old, new Set(removals), logs));
+    return { removed: old.map(keyOf), blocks, isAppended: false, spare: null };
+  }
+
+  /** Blocks that may have an index from `low` to `high`, in order. */
+  *#blocks(low: number, high: number, reverse: boolean): Generator<Block, void, void> {
+    const start = reverse ? high : (this.#blockWith(low) ?? low);
+    for (const first of this.#firsts({ start, reverse })) {
+      if (first > high) return;
+      yield this.#block(first);
+    }
+  }
+
+  #assertWhole(damage: string | null): void {
+    if (damage !== null) throw corrupt(`the log at ${this.path}`, damage);
+  }
+
+  /** The first index of the block that has `index` if any has. */
+  #blockWith(index: number): number | undefined {
+    for (const first of this.#firsts({ start: index, reverse: true })) return first;
+    return undefined;
+  }
+
+  /** The first indexes of blocks, from `start` on or down. */
+  *#firsts({ start, reverse }: { start: number; reverse: boolean }): Generator<number, void, void> {
+    try {
+      for (const key of this.#logs.getKeys({ start: encodeUint64(start), reverse })) {
+        yield decodeUint64(key, 'a key of the log');
+      }
+    } catch (thrown) {
+      throw readError(thrown, 'the keys of the log', this.path);
+    }
+  }
+
+  #block(first: number): Block {
+    const value = this.#read(this.#logs, encodeUint64(first), `log ${first}`);
+    return readBlock(first, value ?? new Uint8Array());
   }
 
   #read(database: Bytes, key: Uint8Array, what: string): Uint8Array | undefined {
@@ -256,24 +357,21 @@ export class LMDBEnvironment implements Environment {
   }
 
   /** LMDB as lmdb-js ships it has no limit of its own: it maps more whenever it needs more. */
-  #checkRoom(logs: readonly Records[], mapSize: number): void {
+  #checkRoom({ blocks }: Change, mapSize: number): void {
     const stats = this.#values.getStats();
     const pageSize = statistic(stats, 'pageSize');
     let pages = META_PAGES + SPARE_PAGES + pagesInUse(stats) + pagesInUse(this.#logs.getStats());
     for (const tree of ['root', 'free']) pages += pagesInUse(Reflect.get(stats, tree));
     let neededBytes = pages * pageSize;
-    for (const part of logs) {
-      for (let at = 0; at < part.length; at += 1) {
-        const size = part.sizeAt(at);
-        const inPage = size + NODE_BYTES <= pageSize / 2;
-        const overflowPages = Math.ceil((PAGE_HEADER_BYTES + size) / pageSize);
-        neededBytes += NODE_BYTES + (inPage ? size : overflowPages * pageSize);
-      }
+    for (const { bytes } of blocks) {
+      const inPage = bytes.length + NODE_BYTES <= pageSize / 2;
+      const overflowPages = Math.ceil((PAGE_HEADER_BYTES + bytes.length) / pageSize);
+      neededBytes += NODE_BYTES + (inPage ? bytes.length : overflowPages * pageSize);
     }
     if (neededBytes <= mapSize) return;
     throw new RaftError(
       'ERR_STORE_FULL',
-      `the store at ${this.path} is full: with ${countOf(logs)} more logs it would use ` +
+      `the store at ${this.path} is full: with ${countOf(blocks)} more logs it would use ` +
         `${neededBytes} bytes of the ${mapSize} that mapSize allows`,
     );
   }

@@ -64,6 +64,7 @@ export function openError(thrown: unknown, path: string): RaftError {
 
 /** What to throw when `what` cannot be read from the store at `path` because of `thrown`. */
 export function readError(thrown: unknown, what: string, path: string): RaftError {
+  if (thrown instanceof RaftError) return thrown;
   const cause = asError(thrown);
   const text = `cannot read ${what} from the store at ${path}: ${cause.message}`;
   return new RaftError('ERR_STORE_READ', text, { cause });

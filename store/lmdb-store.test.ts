@@ -41,6 +41,16 @@ async function tamper(
   await root.close();
 }
 
+/** Changes the block of the log whose first entry is `first`. */
+function tamperBlock(first: number, change: (block: Uint8Array) => unknown): Promise<void> {
+  return tamper('logs', async (db) => {
+    const block = db.getBinary(encodeUint64(first)) ?? new Uint8Array();
+    expect(block).not.toHaveLength(0);
+    change(block);
+    await db.put(encodeUint64(first), block);
+  });
+}
+
 function entries(first: number, last: number, sizeBytes = 16): Log[] {
   return Array.from({ length: last - first + 1 }, (_, i) => ({
     index: first + i,
@@ -221,9 +231,9 @@ describe('opening an LMDBStore', () => {
 
   it('refuses a newer format by naming both versions', async () => {
     await (await openStore()).close();
-    await tamper('', (db) => db.put(utf8('format'), utf8('quorate store 2')));
+    await tamper('', (db) => db.put(utf8('format'), utf8('quorate store 3')));
     await expect(opening()).rejects.toEqual(
-      coded('ERR_STORE_VERSION', /format version 2, .* understands version 1/),
+      coded('ERR_STORE_VERSION', /format version 3, .* understands version 2/),
     );
     await tamper('', (db) => db.put(utf8('format'), utf8('minutes of the meeting')));
     await expect(opening()).rejects.toEqual(coded('ERR_STORE_FORMAT', /minutes of the meeting/));
@@ -234,7 +244,8 @@ describe('opening an LMDBStore', () => {
     await store.storeLogs(entries(1, 3));
     await store.setUint64(KEY_CURRENT_TERM, 5);
     await store.close();
-    await tamper('logs', (db) => db.put(encodeUint64(2), utf8('\u0001garbage')));
+    // The entries have 63 bytes each; this is one of the data of the second.
+    await tamperBlock(1, (block) => block.fill(0x5a, 63 + 50, 63 + 51));
     await tamper('stable', (db) => db.put(KEY_CURRENT_TERM, encodeUint64(6)));
     const again = await openStore();
     expect(again.getLog(1).index).toBe(1);
@@ -244,6 +255,32 @@ describe('opening an LMDBStore', () => {
     expect(() => again.getLogRange(1, 3, 1000)).toThrow(damaged);
     expect(() => again.getUint64(KEY_CURRENT_TERM)).toThrow(
       coded('ERR_STORE_CORRUPT', /^stable key "CurrentTerm" is damaged/),
+    );
+  });
+
+  it('reads a block up to where it is damaged, and deletes none of what it cannot read', async () => {
+    const store = await openStore();
+    await store.storeLogs([...entries(1, 3), ...entries(4, 4, 70_000)]);
+    await store.close();
+    // The length of the second entry.
+    await tamperBlock(1, (block) => block.fill(0xff, 63 + 8, 63 + 12));
+    const again = await openStore();
+    expect(again.getLog(1).index).toBe(1);
+    expect(again.getLog(4).index).toBe(4);
+    const damaged = /damaged on disk: the block of entry 1 cannot be read from byte 63 on/;
+    for (const index of [2, 3]) {
+      expect(() => again.getLog(index)).toThrow(coded('ERR_STORE_CORRUPT', damaged));
+    }
+    await expect(again.deleteRange(1, 3)).rejects.toEqual(coded('ERR_STORE_CORRUPT', damaged));
+  });
+
+  it('refuses a log whose last entry cannot be told', async () => {
+    const store = await openStore();
+    await store.storeLogs(entries(1, 3));
+    await store.close();
+    await tamperBlock(1, (block) => block.fill(0, 63, 63 + 8));
+    await expect(opening()).rejects.toEqual(
+      coded('ERR_STORE_CORRUPT', /^cannot open the store at .*from byte 63 on/),
     );
   });
 

@@ -27,7 +27,7 @@ import {
   type Pair,
 } from './entry-codec.ts';
 import { isTooLargeForJournal, JournaledEnvironment } from './journaled-environment.ts';
-import { type Environment, type KeyRange, LMDBEnvironment } from './lmdb-environment.ts';
+import { type Environment, LMDBEnvironment } from './lmdb-environment.ts';
 import type { Records } from './records.ts';
 import { SpareMemory } from './spare-memory.ts';
 import { StoreTelemetry } from './store-telemetry.ts';
@@ -75,7 +75,7 @@ interface Write {
 /** What one transaction does, and what the log is like after it. */
 interface Plan {
   readonly clear: boolean;
-  readonly removals: readonly Uint8Array[];
+  readonly removals: readonly number[];
   readonly first: number;
   readonly last: number;
   /** False when a deletion goes on in a further transaction. */
@@ -142,8 +142,8 @@ export class LMDBStore
       },
       commit: (batch) => this.#commit(batch),
     });
-    this.#first = this.#indexes({ limit: 1 })[0] ?? 0;
-    this.#last = this.#indexes({ reverse: true, limit: 1 })[0] ?? 0;
+    this.#first = environment.logIndexes({ limit: 1 })[0] ?? 0;
+    this.#last = environment.logIndexes({ reverse: true, limit: 1 })[0] ?? 0;
   }
 
   /** Measures reads and writes from now on; a node calls it with its own meter when it starts. */
@@ -271,7 +271,7 @@ export class LMDBStore
   #find(index: number): Log | undefined {
     const inside = index >= this.#first && index <= this.#last && this.#last > 0;
     if (!inside || !Number.isInteger(index)) return undefined;
-    const record = this.#environment.readLog(encodeUint64(index), `log ${index}`);
+    const record = this.#environment.readLog(index);
     return record === undefined ? undefined : decodeRecord(index, record);
   }
 
@@ -279,10 +279,6 @@ export class LMDBStore
     this.#assertOpen();
     const record = this.#environment.readValue(key, nameOf(key));
     return record === undefined ? undefined : decodeValue(key, record, nameOf(key));
-  }
-
-  #indexes(range: KeyRange): number[] {
-    return this.#environment.logKeys(range).map((key) => decodeUint64(key, 'a key of the log'));
   }
 
   async #write(call: {
@@ -339,19 +335,18 @@ export class LMDBStore
     const max = Math.min(cut.max, last);
     if (min > max) return plan;
     if (min === first && max === last) return { ...plan, clear: true, first: 0, last: 0 };
-    const start = encodeUint64(min);
+    const environment = this.#environment;
     if (min > first) {
-      const removals = this.#environment.logKeys({ start, end: encodeUint64(max + 1) });
+      const removals = environment.logIndexes({ start: min, end: max + 1 });
       if (max < last) return { ...plan, removals };
-      const before = encodeUint64(min - 1);
-      const [remaining = 0] = this.#indexes({ start: before, reverse: true, limit: 1 });
+      const [remaining = 0] = environment.logIndexes({ start: min - 1, reverse: true, limit: 1 });
       return { ...plan, removals, last: remaining };
     }
     // One key more than a step takes, so that the new first index is known: it may lie behind a
     // hole.
-    const head = this.#indexes({ start, limit: STEP_ENTRIES + 1 });
+    const head = environment.logIndexes({ start: min, limit: STEP_ENTRIES + 1 });
     const next = head.find((index, at) => at === STEP_ENTRIES || index > max) ?? last;
-    const removals = head.filter((index) => index < next).map(encodeUint64);
+    const removals = head.filter((index) => index < next);
     return { ...plan, removals, first: next, finished: next > max };
   }
 }

@@ -1,4 +1,5 @@
 import type { Pair } from './entry-codec.ts';
+import type { SpareMemory } from './spare-memory.ts';
 
 /** An index, big-endian: keys in this form sort as the numbers do. */
 export const KEY_BYTES = 8;
@@ -68,16 +69,55 @@ export class Records implements Iterable<Pair> {
     return low;
   }
 
+  /** The entry at `position` with its key and its length, as a view. */
+  entryAt(position: number): Uint8Array {
+    return this.bytes.subarray(this.#startOf(position), this.#endOf(position));
+  }
+
+  /** The record of an index, of ascending ones; `undefined` when it is not among them. */
+  find(index: number): Uint8Array | undefined {
+    const position = this.positionOf(index);
+    if (position === this.length || this.indexAt(position) !== index) return undefined;
+    return this.pairAt(position).record;
+  }
+
   /** What lies at or above `index`, of ascending ones. */
   from(index: number): Records {
-    const position = this.positionOf(index);
-    const start = this.#starts[position] ?? this.bytes.length;
-    const starts = this.#starts.slice(position).map((at) => at - start);
-    return new Records(this.bytes.subarray(start), starts);
+    return this.#part(this.positionOf(index), this.length);
+  }
+
+  /** In the same order, cut into parts of at most `mostBytes`, or of a single entry. */
+  cut(mostBytes: number): Records[] {
+    const parts: Records[] = [];
+    let from = 0;
+    for (let at = 0; at < this.length; at += 1) {
+      if (at === from || this.#endOf(at) - this.#startOf(from) <= mostBytes) continue;
+      parts.push(this.#part(from, at));
+      from = at;
+    }
+    if (from < this.length) parts.push(this.#part(from, this.length));
+    return parts;
+  }
+
+  /** Adds where the entries begin when these bytes lie at `offset` of others. */
+  pushStarts(to: number[], offset: number): void {
+    for (const start of this.#starts) to.push(start + offset);
   }
 
   *[Symbol.iterator](): Generator<Pair, void, void> {
     for (let at = 0; at < this.length; at += 1) yield this.pairAt(at);
+  }
+
+  #part(from: number, to: number): Records {
+    if (from === 0 && to === this.length) return this;
+    const start = this.#starts[from] ?? this.bytes.length;
+    const end = this.#starts[to] ?? this.bytes.length;
+    const starts = this.#starts.slice(from, to).map((at) => at - start);
+    return new Records(this.bytes.subarray(start, end), starts);
+  }
+
+  #endOf(position: number): number {
+    return this.#starts[position + 1] ?? this.bytes.length;
   }
 
   #startOf(position: number): number {
@@ -111,8 +151,22 @@ export function findRecord(parts: readonly Records[], index: number): Uint8Array
     if ((parts[middle]?.indexAt(0) ?? 0) <= index) low = middle + 1;
     else high = middle;
   }
-  const part = parts[low - 1];
-  const position = part?.positionOf(index) ?? 0;
-  if (part === undefined || position === part.length) return undefined;
-  return part.indexAt(position) === index ? part.pairAt(position).record : undefined;
+  return parts[low - 1]?.find(index);
+}
+
+/** All of `parts`, one behind the other. `memory` is where a large buffer comes from. */
+export function joinRecords(parts: readonly Records[], memory?: SpareMemory): Records {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  let size = 0;
+  for (const { bytes } of parts) size += bytes.length;
+  const bytes = memory?.take(size) ?? new Uint8Array(size);
+  const starts: number[] = [];
+  let end = 0;
+  for (const part of parts) {
+    part.pushStarts(starts, end);
+    bytes.set(part.bytes, end);
+    end += part.bytes.length;
+  }
+  return new Records(bytes, starts);
 }
