@@ -258,7 +258,7 @@ describe('opening an LMDBStore', () => {
     );
   });
 
-  it('reads a block up to where it is damaged, and deletes none of what it cannot read', async () => {
+  it('reads a block up to where it is damaged, and deletes none of the rest', async () => {
     const store = await openStore();
     await store.storeLogs([...entries(1, 3), ...entries(4, 4, 70_000)]);
     await store.close();
