@@ -10,10 +10,10 @@ import type { StreamLayer } from './stream-layer.ts';
  */
 export const DefaultTimeoutScale = 256 * 1024;
 /**
- * Requests of one pipeline that may be in flight when nothing is said of it: 2.
- * Go: `DefaultMaxRPCsInFlight`.
+ * Requests of one pipeline that may be in flight when nothing is said of it: 32. A follower of ours
+ * brings all that has arrived to its disk in one write. Go: `DefaultMaxRPCsInFlight`, which is 2.
  */
-export const DefaultMaxRPCsInFlight = 2;
+export const DefaultMaxRPCsInFlight = 32;
 
 /** How a {@link NetworkTransport} is made. Go: `NetworkTransportConfig`. */
 export interface NetworkTransportConfig {
@@ -25,7 +25,7 @@ export interface NetworkTransportConfig {
   stream: StreamLayer;
   /** Idle connections kept for each peer; 0 keeps none. */
   maxPool: number;
-  /** Requests in flight in one pipeline; 0 means 2, 1 turns pipelines off. */
+  /** Requests in flight in one pipeline; 0 means 32, 1 turns pipelines off. */
   maxRPCsInFlight?: number;
   /** Limit for a call, in milliseconds, more for a snapshot as it is larger; 0 for none. */
   timeout: number;

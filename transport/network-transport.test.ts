@@ -228,7 +228,7 @@ describe('pipelines', () => {
       const caller = await newTransport({ maxRPCsInFlight: max });
       const server = await newTransport();
       const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
-      const inFlight = max === 0 ? 2 : max;
+      const inFlight = max === 0 ? 32 : max;
       for (let i = 1; i < inFlight; i += 1) await pipeline.appendEntries(request);
       let isSent = false;
       const last = pipeline.appendEntries(request).then(() => {
@@ -246,7 +246,8 @@ describe('pipelines', () => {
 
   it('a send does not wait for a consumer that went away (S85, #612, #611)', async () => {
     const clock = new ManualClock();
-    const [caller, server] = [await newTransport({ clock }), await newTransport()];
+    const caller = await newTransport({ clock, maxRPCsInFlight: 2 });
+    const server = await newTransport();
     void serveAll(server);
     const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
     await pipeline.appendEntries(request);
@@ -259,7 +260,8 @@ describe('pipelines', () => {
 
   it('a send that waits ends when connection or pipeline do (S85, #612, #611)', async () => {
     for (const end of ['connection', 'pipeline']) {
-      const [caller, server] = [await newTransport(), await newTransport()];
+      const caller = await newTransport({ maxRPCsInFlight: 2 });
+      const server = await newTransport();
       const pipeline = await caller.appendEntriesPipeline('id', server.localAddr());
       await pipeline.appendEntries(request);
       const stuck = pipeline.appendEntries(request);
@@ -346,7 +348,8 @@ describe('a snapshot of the wrong length', () => {
 describe('close', () => {
   it('ends calls in every state, and leaves no timer (S187)', async () => {
     const clock = new ManualClock();
-    const [caller, server] = [await newTransport({ clock }), await newTransport()];
+    const caller = await newTransport({ clock, maxRPCsInFlight: 2 });
+    const server = await newTransport();
     const address = server.localAddr();
     const pipeline = await caller.appendEntriesPipeline('id', address);
     const future = await pipeline.appendEntries(request);

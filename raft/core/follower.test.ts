@@ -20,7 +20,7 @@ describe('a follower whose heartbeat timer rings', () => {
     node.leaderAddress = 'b:1';
     node.lastContactMs = 1000;
     const out = stand(node, 1999);
-    expect(timersOf(out)).toEqual(['heartbeat=1000']);
+    expect(timersOf(out)).toEqual(['heartbeat=1']);
     expect(out.list).toEqual([]);
     expect(node).toMatchObject({ role: RaftState.Follower, leaderAddress: 'b:1' });
   });
@@ -46,10 +46,25 @@ describe('a follower whose heartbeat timer rings', () => {
     expect(node.role).toBe(RaftState.Candidate);
   });
 
-  it('waits at least the timeout and less than twice as long', () => {
-    const node = { ...newNode(), random: { next: () => 0.75 } };
-    node.lastContactMs = 0;
-    expect(timersOf(stand(node, 1))).toEqual(['heartbeat=1750']);
+  it('stands one to two timeouts after the last contact, whenever it looks (S26)', () => {
+    for (const drawn of [0, 0.75, 1 - Number.EPSILON]) {
+      for (const lookedAtMs of [5000, 5001, 5500, 5999]) {
+        const node = { ...newNode(), random: { next: () => drawn } };
+        node.lastContactMs = 5000;
+        const [timer = ''] = timersOf(stand(node, lookedAtMs));
+        const ringsAtMs = lookedAtMs + Number(timer.replace('heartbeat=', ''));
+        expect(ringsAtMs).toBeCloseTo(6000 + drawn * 1000, 6);
+        expect(node.role).toBe(RaftState.Follower);
+        stand(node, ringsAtMs);
+        expect(node.role).toBe(RaftState.Candidate);
+      }
+    }
+  });
+
+  it('takes a contact that a clock puts into the future for one of now', () => {
+    const node = newNode();
+    node.lastContactMs = 9000;
+    expect(timersOf(stand(node, 5000))).toEqual(['heartbeat=1000']);
   });
 });
 

@@ -6,11 +6,9 @@ import type { NodeState } from './node.ts';
 import { becomeCandidate, setLeader } from './role.ts';
 import { randomTimeoutMs } from './timeouts.ts';
 
-/** True when a leader was heard within the heartbeat timeout. */
-function heardRecently(node: NodeState, now: Now): boolean {
-  return (
-    node.lastContactMs !== undefined && now.ms - node.lastContactMs < node.config.heartbeatTimeoutMs
-  );
+/** How long no leader has been heard, in milliseconds. */
+function silenceMs(node: NodeState, now: Now): number {
+  return node.lastContactMs === undefined ? Number.POSITIVE_INFINITY : now.ms - node.lastContactMs;
 }
 
 const NO_VOTE_IN_UNSTABLE =
@@ -35,12 +33,20 @@ function reasonNotToStand(node: NodeState): string | null {
 }
 
 /**
- * Followers (§5.2): silence turns a follower into a candidate. The timer is looked at, not reset by
- * each contact, so silence is noticed after one to about three heartbeat timeouts, as in Go.
+ * Followers (§5.2): silence turns a follower into a candidate. Contact does not reset the timer;
+ * when it rings early it is set anew, for a moment that counts from the last contact. So silence is
+ * noticed after one to two heartbeat timeouts, where Go, which counts from its last look, may need
+ * three.
  */
 export function onHeartbeatTimeout(node: NodeState, now: Now, out: Effects): void {
-  out.setTimer('heartbeat', randomTimeoutMs(node.random, node.config.heartbeatTimeoutMs));
-  if (heardRecently(node, now)) return;
+  const { heartbeatTimeoutMs } = node.config;
+  const waitMs = randomTimeoutMs(node.random, heartbeatTimeoutMs);
+  const silentMs = silenceMs(node, now);
+  if (silentMs < heartbeatTimeoutMs) {
+    out.setTimer('heartbeat', waitMs - Math.max(silentMs, 0));
+    return;
+  }
+  out.setTimer('heartbeat', waitMs);
 
   const { leaderAddress, leaderID } = node;
   setLeader(node, '', '', out);

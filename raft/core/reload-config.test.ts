@@ -97,7 +97,7 @@ describe('any other change', () => {
     node.lastContactMs = 0;
     reload(node, longer);
     expect(timersOf(step(node, { kind: 'timer', timer: 'heartbeat' }, 1499))).toEqual([
-      'heartbeat=1500',
+      'heartbeat=1',
     ]);
     expect(node.role).toBe(RaftState.Follower);
   });
