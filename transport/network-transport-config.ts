@@ -10,10 +10,16 @@ import type { StreamLayer } from './stream-layer.ts';
  */
 export const DefaultTimeoutScale = 256 * 1024;
 /**
- * Requests of one pipeline that may be in flight when nothing is said of it: 32. A follower of ours
- * brings all that has arrived to its disk in one write. Go: `DefaultMaxRPCsInFlight`, which is 2.
+ * Requests of one pipeline that Go lets be in flight when nothing is said of it: 2. Here nothing
+ * means more; this is for code that names it. Go: `DefaultMaxRPCsInFlight`.
  */
-export const DefaultMaxRPCsInFlight = 32;
+export const DefaultMaxRPCsInFlight = 2;
+
+/**
+ * Requests in flight when nothing is said. A follower here brings all that has arrived to its disk
+ * in one write, so more of them cost it nothing and save waits.
+ */
+export const UNSAID_RPCS_IN_FLIGHT = 32;
 
 /** How a {@link NetworkTransport} is made. Go: `NetworkTransportConfig`. */
 export interface NetworkTransportConfig {
@@ -25,7 +31,7 @@ export interface NetworkTransportConfig {
   stream: StreamLayer;
   /** Idle connections kept for each peer; 0 keeps none. */
   maxPool: number;
-  /** Requests in flight in one pipeline; 0 means 32, 1 turns pipelines off. */
+  /** Requests in flight in one pipeline; 0 means 32 (in Go 2), 1 turns pipelines off. */
   maxRPCsInFlight?: number;
   /** Limit for a call, in milliseconds, more for a snapshot as it is larger; 0 for none. */
   timeout: number;

@@ -40,9 +40,9 @@ import { Inbox } from './inbox.ts';
 import { loggerOf, newDefaultLogger } from './loggers.ts';
 import { netInstruments, silentNetInstruments } from './net-telemetry.ts';
 import {
-  DefaultMaxRPCsInFlight,
   DefaultTimeoutScale,
   type NetworkTransportConfig,
+  UNSAID_RPCS_IN_FLIGHT,
   wholeNumber,
 } from './network-transport-config.ts';
 import { BoundedPipeline } from './pipeline.ts';
@@ -107,7 +107,7 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
       throw new RaftError('ERR_INVALID_CONFIG', `timeout must be 0 or more, got ${config.timeout}`);
     }
     const inFlight = wholeNumber('maxRPCsInFlight', config.maxRPCsInFlight ?? 0);
-    this.#maxInFlight = inFlight === 0 ? DefaultMaxRPCsInFlight : inFlight;
+    this.#maxInFlight = inFlight === 0 ? UNSAID_RPCS_IN_FLIGHT : inFlight;
     this.#timeFormat = config.msgpackUseNewTimeFormat === true ? 'compact' : 'binary';
     this.#provider = config.serverAddressProvider;
     this.#pool = new ConnectionPool(wholeNumber('maxPool', config.maxPool));
