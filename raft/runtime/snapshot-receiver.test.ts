@@ -2,12 +2,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { newDeferred } from '../../internal/deferred.ts';
-import { voters } from '../../testing/core-fixture.ts';
+import { recordingLogger, voters } from '../../testing/core-fixture.ts';
 import { HookedStore, ListFSM, turn, VirtualTime } from '../../testing/runtime-fixture.ts';
 import { newInmemTransport } from '../../transport/inmem-transport.ts';
 import { ErrRaftShutdown } from '../errors.ts';
 import type { MaybePromise } from '../log.ts';
-import { silentLogger } from '../logger.ts';
 import type { SnapshotSink } from '../snapshot.ts';
 import { Entries } from './entries.ts';
 import { FsmLoop } from './fsm-loop.ts';
@@ -79,6 +78,7 @@ function setUp() {
     onProgress: () => {},
     onFatal: () => {},
   });
+  const { log, lines } = recordingLogger();
   const receiver = new SnapshotReceiver({
     snaps: {
       create: () => store.create(),
@@ -91,7 +91,7 @@ function setUp() {
     fsm,
     entries,
     clock: time.clock,
-    log: silentLogger,
+    log,
     silenceLimitMs: SILENCE_MS,
     watchdog: new Watchdog(time.clock, DISK_LIMIT_MS, ({ what }) => gaveUp.push(what)),
   });
@@ -106,7 +106,7 @@ function setUp() {
       configurationIndex: 1,
       size,
     });
-  return { time, sink, store, receiver, receive, gaveUp };
+  return { time, sink, store, receiver, receive, gaveUp, lines };
 }
 
 describe('a snapshot that comes in', () => {
@@ -129,9 +129,10 @@ describe('a snapshot that comes in', () => {
   });
 
   it.each([['too short', 60]])('that is %s is thrown away (S120)', async (_, size) => {
-    const { sink, receiver, receive } = setUp();
+    const { sink, receiver, receive, lines } = setUp();
     receiver.expect(1, chunks(5).reader);
     const { error } = await receive(size);
+    expect(lines[0]).toBe('error: failed to receive whole snapshot');
     expect(error?.message).toBe(`short read: expected a snapshot of ${size} bytes, got 50`);
     expect(sink.calls).toEqual(['cancel']);
   });
@@ -142,21 +143,24 @@ describe('a snapshot that comes in', () => {
   });
 
   it('that the store cannot begin is refused', async () => {
-    const { store, receiver, receive } = setUp();
+    const { store, receiver, receive, lines } = setUp();
     store.create = () => {
       throw new Error('disk is full');
     };
     receiver.expect(1, chunks(5).reader);
     const { error } = await receive(50);
     expect(error?.message).toBe('failed to create snapshot: disk is full');
+    expect(lines).toEqual(['error: failed to create snapshot to install']);
   });
 
   it('that the store cannot take or keep is thrown away (S120)', async () => {
+    const texts = { onWrite: 'failed to copy snapshot', onClose: 'failed to finalize snapshot' };
     for (const fault of ['onWrite', 'onClose'] as const) {
-      const { sink, receiver, receive } = setUp();
+      const { sink, receiver, receive, lines } = setUp();
       sink[fault] = () => Promise.reject(new Error('disk is full'));
       receiver.expect(1, chunks(5).reader);
       expect((await receive(50)).error?.message).toBe('disk is full');
+      expect(lines[0]).toBe(`error: ${texts[fault]}`);
       expect(sink.calls).toEqual(['cancel']);
     }
   });

@@ -93,8 +93,9 @@ export class SnapshotReceiver {
     const { log, clock, watchdog } = this.#o;
     const message = 'snapshot network transfer progress';
     const progress = new SnapshotProgress(log, clock, message, effect.size, {});
+    let bytes = 0;
+    let failure = 'failed to copy snapshot';
     try {
-      let bytes = 0;
       await this.#pump.each(reader, async (chunk) => {
         bytes += chunk.length;
         if (bytes > effect.size) throw wrongSize('too long', effect.size, bytes);
@@ -102,10 +103,17 @@ export class SnapshotReceiver {
         progress.count(chunk.length);
       });
       if (bytes < effect.size) throw wrongSize('short read', effect.size, bytes);
+      failure = 'failed to finalize snapshot';
       await watchdog.whileSnapshot('close of a snapshot', sink.close());
       this.#o.log.info({ bytes }, 'copied to local snapshot');
       return sink.id();
-    } catch (error) {
+    } catch (thrown) {
+      const error = asError(thrown);
+      if (error instanceof RaftError && error.code === 'ERR_SHORT_SNAPSHOT') {
+        log.error({ received: `${bytes} / ${effect.size}` }, 'failed to receive whole snapshot');
+      } else {
+        log.error({ error }, failure);
+      }
       await watchdog.whileSnapshot('cancel of a snapshot', sink.cancel());
       throw error;
     } finally {
@@ -121,6 +129,7 @@ export class SnapshotReceiver {
       return await watchdog.whileSnapshot('create of a snapshot', made);
     } catch (error) {
       const cause = asError(error);
+      this.#o.log.error({ error: cause }, 'failed to create snapshot to install');
       const text = `failed to create snapshot: ${cause.message}`;
       throw new RaftError('ERR_SNAPSHOT', text, { cause });
     }

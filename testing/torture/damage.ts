@@ -2,10 +2,12 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LMDBFile } from '../../cli/lmdb-file.ts';
+import { readLog } from '../../cli/read-log.ts';
 import { readSnapshots } from '../../cli/read-snapshots.ts';
 import { utf8ToString } from '../../internal/bytes.ts';
 import { type Random, randomInteger } from '../../internal/random.ts';
 import { decodeUint64 } from '../../store/entry-codec.ts';
+import { readBlock } from '../../store/log-blocks.ts';
 
 /** Something on the disk of a node that does not run. */
 export interface Target {
@@ -39,9 +41,13 @@ export async function recordsOf(directory: string): Promise<Target[]> {
   const targets: Target[] = [];
   try {
     for await (const { key, value } of file.database('logs', refuse)) {
-      const index = decodeUint64(key, 'a key of the log');
-      const isNeeded = index > covered;
-      targets.push({ name: `log ${index}`, file: path, bytes: value.slice(), isNeeded });
+      const { records, damage } = readBlock(decodeUint64(key, 'a key of the log'), value);
+      if (damage !== null) refuse(damage);
+      for (let at = 0; at < records.length; at += 1) {
+        const index = records.indexAt(at);
+        const bytes = records.pairAt(at).record.slice();
+        targets.push({ name: `log ${index}`, file: path, bytes, isNeeded: index > covered });
+      }
     }
     for await (const { key, value } of file.database('stable', refuse)) {
       const name = `"${utf8ToString(key)}"`;
@@ -56,16 +62,9 @@ export async function recordsOf(directory: string): Promise<Target[]> {
 /** Every snapshot; a node needs one when its log does not reach down to another. */
 export async function snapshotsOf(directory: string): Promise<Target[]> {
   const { good } = await readSnapshots(join(directory, 'snapshots'));
-  const file = await LMDBFile.open(join(directory, DATABASE));
-  let first = Number.POSITIVE_INFINITY;
-  try {
-    for await (const { key } of file.database('logs', refuse)) {
-      first = decodeUint64(key, 'a key of the log');
-      break;
-    }
-  } finally {
-    await file.close();
-  }
+  // What a killed node has not brought into LMDB yet is in its journal.
+  const log = await readLog(join(directory, DATABASE), ({ what }) => refuse(what));
+  const first = log?.runs[0]?.first ?? Number.POSITIVE_INFINITY;
   return good.map(({ id }) => {
     const left = Math.max(0, ...good.filter((other) => other.id !== id).map(({ index }) => index));
     const state = join(directory, 'snapshots', id, 'state.bin');
