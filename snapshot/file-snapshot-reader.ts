@@ -48,15 +48,17 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array, undefined> {
   const checksum = new Crc64();
   let held: Uint8Array | null = null;
+  // The disk reads the next one while the reader is busy with this one.
+  let next = chunkAt(file, 0);
   try {
     for (let position = 0; ; ) {
-      const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
-      const read = await file.read(chunk, position);
-      if (read === 0) break;
+      const chunk = await next;
+      if (chunk.length === 0) break;
+      position += chunk.length;
+      next = chunkAt(file, position);
       if (held !== null) yield held;
-      held = chunk.subarray(0, read);
+      held = chunk;
       checksum.update(held);
-      position += read;
     }
     if (!bytesEqual(checksum.digest(), crc)) {
       const text = 'state.bin is not what it was when it was opened';
@@ -64,8 +66,17 @@ async function* chunksOf(
     }
     if (held !== null) yield held;
   } finally {
+    await next.catch(() => {});
     await file.close();
   }
+}
+
+/** Reads on at `position`; nobody need wait for it. */
+function chunkAt(file: ReadableFile, position: number): Promise<Uint8Array> {
+  const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
+  const reading = file.read(chunk, position).then((read) => chunk.subarray(0, read));
+  reading.catch(() => {});
+  return reading;
 }
 
 /**

@@ -36,8 +36,12 @@ export interface FileSnapshotSinkInit {
 export class FileSnapshotSink implements WorkerSnapshotSink {
   readonly #init: FileSnapshotSinkInit;
   readonly #checksum = new Crc64();
-  readonly #buffer = new Uint8Array(BUFFER_SIZE_BYTES);
+  #buffer = new Uint8Array(BUFFER_SIZE_BYTES);
+  /** The other one, which the disk may be taking at the moment. */
+  #spare = new Uint8Array(BUFFER_SIZE_BYTES);
   #bufferedBytes = 0;
+  /** Never rejects; what went wrong is in `#failure`. */
+  #writing: Promise<void> = Promise.resolve();
   #sizeBytes = 0;
   #failure: Error | null = null;
   /** What a worker wrote instead of us. */
@@ -52,8 +56,9 @@ export class FileSnapshotSink implements WorkerSnapshotSink {
   }
 
   /**
-   * Takes the next bytes; the caller may reuse them once this has resolved. Rejects with the disk's
-   * error, after which the snapshot can only be cancelled, or with a `RaftError`: after `close()`
+   * Takes the next bytes; the caller may reuse them once this has resolved. The disk may still be
+   * at work then. Rejects with the disk's error, in this call or in a later one or in `close()`,
+   * after which the snapshot can only be cancelled, or with a `RaftError`: after `close()`
    * or `cancel()` (`ERR_SNAPSHOT_CLOSED`), or when `chunk` is not bytes (`ERR_INVALID_ARGUMENT`).
    * Go: `FileSnapshotSink.Write`.
    */
@@ -140,21 +145,26 @@ export class FileSnapshotSink implements WorkerSnapshotSink {
     return chunk.length;
   }
 
-  /** After a failed write nobody knows what the file holds: the first failure is final. */
+  /**
+   * Gives the disk what is gathered, once it is done with what it had before; the next bytes come
+   * meanwhile. After a failed write nobody knows what the file holds: the first failure is final.
+   */
   async #flush(): Promise<void> {
-    if (this.#failure !== null) throw this.#failure;
+    await this.#taken();
     const bytes = this.#buffer.subarray(0, this.#bufferedBytes);
-    try {
-      const written = this.#init.stateFile.write(bytes);
-      // While the disk takes them.
-      this.#checksum.update(bytes);
-      await written;
-    } catch (thrown) {
-      this.#failure = asError(thrown);
-      throw this.#failure;
-    }
+    this.#writing = this.#init.stateFile.write(bytes).catch((thrown: unknown) => {
+      this.#failure ??= asError(thrown);
+    });
+    [this.#buffer, this.#spare] = [this.#spare, this.#buffer];
     this.#sizeBytes += bytes.length;
     this.#bufferedBytes = 0;
+    this.#checksum.update(bytes);
+  }
+
+  /** Resolves when the disk has what it was given; rejects when any of it has failed. */
+  async #taken(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== null) throw this.#failure;
   }
 
   async #complete(): Promise<void> {
@@ -186,6 +196,7 @@ export class FileSnapshotSink implements WorkerSnapshotSink {
     const { stateFile } = this.#init;
     try {
       await this.#flush();
+      await this.#taken();
       await stateFile.sync();
     } finally {
       await stateFile.close();
@@ -207,6 +218,7 @@ export class FileSnapshotSink implements WorkerSnapshotSink {
   }
 
   async #abandon(): Promise<void> {
+    await this.#writing;
     // The bytes are unwanted, so a handle that does not close well is no reason to complain.
     await this.#init.stateFile.close().catch(() => {});
     await this.#removeAll();
