@@ -207,6 +207,16 @@ it('never makes a snapshot of which a write failed, even when later writes work'
   expect([await store.list(), disk.openHandles]).toEqual([[], 0]);
 });
 
+it('is not closed well when its very last write fails', async () => {
+  const disk = new WatchedFileSystem();
+  const store = await newStore(disk);
+  const sink = await store.create(1, 10, 3, configuration, 2, addressTransport);
+  await sink.write(new Uint8Array(10));
+  disk.failOn = (call) => call === 'write state.bin';
+  await expect(sink.close()).rejects.toThrow('failed on purpose: write state.bin');
+  expect([await store.list(), disk.openHandles]).toEqual([[], 0]);
+});
+
 it('has taken the bytes when a write returns, while the disk may still be at work', async () => {
   const disk = new WatchedFileSystem();
   const store = await newStore(disk);
