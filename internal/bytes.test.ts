@@ -9,6 +9,17 @@ describe('bytes', () => {
     expect(utf8ToString(new Uint8Array([0xff, 97]))).toBe('\ufffda');
   });
 
+  it('spell what they hold now, whatever they or their like held before', () => {
+    const names = ['node-1', 'node-2', 'mode-1', 'ab', 'cb', 'x'.repeat(64), 'x'.repeat(65)];
+    for (const name of [...names, ...names]) expect(utf8ToString(utf8(name))).toBe(name);
+    const bytes = utf8('node-1');
+    expect(utf8ToString(bytes)).toBe('node-1');
+    bytes[0] = 109;
+    expect(utf8ToString(bytes)).toBe('mode-1');
+    bytes[0] = 110;
+    expect(utf8ToString(bytes)).toBe('node-1');
+  });
+
   it.each([
     ['the same', utf8('ab'), utf8('ab'), true],
     ['both empty', utf8(''), utf8(''), true],

@@ -6,9 +6,31 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** The string that UTF-8 bytes spell; ill-formed parts become U+FFFD. `null` gives "". */
+/** A string that was spelled before, and a copy of its bytes. */
+interface Spelled {
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
+/** Longest bytes that are remembered: names and addresses, which come with every message. */
+const MOST_REMEMBERED_BYTES = 64;
+/** A place for each, by what the bytes are; a power of two. */
+const spelled = new Array<Spelled | undefined>(16).fill(undefined);
+
+/**
+ * The string that UTF-8 bytes spell; ill-formed parts become U+FFFD. `null` gives "". The decoder
+ * of the platform costs ten times what it takes to see that the bytes are those of last time.
+ */
 export function utf8ToString(bytes: Uint8Array | null): string {
-  return bytes === null ? '' : decoder.decode(bytes);
+  if (bytes === null || bytes.length === 0) return '';
+  const { length } = bytes;
+  if (length > MOST_REMEMBERED_BYTES) return decoder.decode(bytes);
+  const place = (length + (bytes[length - 1] ?? 0)) & (spelled.length - 1);
+  const before = spelled[place];
+  if (before !== undefined && bytesEqual(before.bytes, bytes)) return before.text;
+  const text = decoder.decode(bytes);
+  spelled[place] = { bytes: copyBytes(bytes), text };
+  return text;
 }
 
 /** True when both hold the same bytes; `null` equals only `null`. */

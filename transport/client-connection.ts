@@ -87,10 +87,13 @@ export class ClientConnection implements StreamHandler {
     if (!this.#stream.write(bytes)) this.#drained ??= newDeferred();
   }
 
-  /** Resolves when more may be written; rejects when the connection is gone. */
-  writable(): Promise<void> {
+  /**
+   * Resolves when more may be written, undefined when that is now; rejects when the connection is
+   * gone.
+   */
+  writable(): Promise<void> | undefined {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    return this.#drained === null ? Promise.resolve() : this.#drained.promise;
+    return this.#drained?.promise;
   }
 
   /** Closes the connection at once; calls under way end with `error`. */

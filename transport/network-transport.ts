@@ -94,6 +94,8 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
   readonly #inbox = new Inbox(CONSUMER_CAPACITY);
   readonly #server: Server;
   #heartbeatHandler: ((rpc: RPC) => void) | null = null;
+  /** The address that was encoded last. */
+  #encoded = { address: '', bytes: utf8('') };
   #closing: Promise<void> | null = null;
   #instruments = silentNetInstruments;
 
@@ -157,8 +159,11 @@ export class NetworkTransport implements Transport, WithPreVote, WithClose, With
    * Go: `NetworkTransport.EncodePeer`.
    */
   encodePeer(id: ServerID, addr: ServerAddress): Uint8Array {
-    const address = this.#lookUp(id, addr);
-    return utf8(isPromiseLike(address) ? (this.#provided.get(id) ?? addr) : address);
+    const found = this.#lookUp(id, addr);
+    const address = isPromiseLike(found) ? (this.#provided.get(id) ?? addr) : found;
+    // A leader asks for its own address with every request.
+    if (address !== this.#encoded.address) this.#encoded = { address, bytes: utf8(address) };
+    return this.#encoded.bytes;
   }
 
   decodePeer(bytes: Uint8Array): ServerAddress {

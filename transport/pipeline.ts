@@ -12,9 +12,10 @@ export type AppendDone = (error: Error | null, response: AppendEntriesResponse |
 /** What a pipeline sends through. */
 export interface PipelineLink {
   /**
-   * Sends at once; resolves when a further request may be sent. `done` may be called at any time.
+   * Sends at once; resolves when a further request may be sent, undefined when that is now. `done`
+   * may be called at any time.
    */
-  send(args: AppendEntriesRequest, done: AppendDone): Promise<void>;
+  send(args: AppendEntriesRequest, done: AppendDone): Promise<void> | undefined;
   /** Lets go of the connection. */
   close(): void;
 }
@@ -102,17 +103,19 @@ export class BoundedPipeline implements AppendPipeline {
     const future = new PendingAppend(args, this.#clock.wallTime());
     this.#inFlight.push(future);
     try {
-      await this.#link.send(args, (error, response) => {
+      const sent = this.#link.send(args, (error, response) => {
         future.settle(error, response);
         this.#deliver();
       });
+      if (sent !== undefined) await sent;
     } catch (error) {
       // The future stays in its place, so that the consumer learns of the gap as well.
       future.settle(asError(error), null);
       this.#deliver();
       throw error;
     }
-    await this.#slot();
+    const slot = this.#slot();
+    if (slot !== undefined) await slot;
     return future;
   }
 
@@ -138,11 +141,11 @@ export class BoundedPipeline implements AppendPipeline {
     this.#blocked.clear();
   }
 
-  /** Resolves when fewer than `maxInFlight` requests are in flight. */
-  #slot(): Promise<void> {
+  /** Resolves when fewer than `maxInFlight` requests are in flight; undefined when they are. */
+  #slot(): Promise<void> | undefined {
     const { maxInFlight, timeoutMs } = this.#options;
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (this.#inFlight.length < maxInFlight) return Promise.resolve();
+    if (this.#inFlight.length < maxInFlight) return undefined;
     const blocked = newDeferred<void>();
     this.#blocked.add(blocked);
     if (timeoutMs === 0) return blocked.promise;

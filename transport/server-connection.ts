@@ -1,6 +1,7 @@
 import type { Clock } from '../internal/clock.ts';
 import { Encoder, type TimeFormat } from '../internal/msgpack/encode.ts';
 import { RingBuffer } from '../internal/ring-buffer.ts';
+import { soon } from '../internal/soon.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import type { Logger } from '../raft/logger.ts';
 import { isHeartbeat, type RPCRequest } from '../raft/messages.ts';
@@ -248,17 +249,15 @@ export class ServerConnection implements StreamHandler {
     else this.#stream.resume();
   }
 
-  /** Answers that become ready in the same turn leave in one write. */
+  /** Answers that become ready in the same breath leave in one write. */
   #planFlush(): void {
     if (this.#isFlushPlanned || this.#isClosed) return;
     this.#isFlushPlanned = true;
-    this.#context.clock.afterIO(() => {
-      this.#isFlushPlanned = false;
-      this.#flush();
-    });
+    soon(this.#flush);
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
+    this.#isFlushPlanned = false;
     if (this.#isClosed) return;
     const to = new Encoder(ANSWER_SIZE_HINT, this.#context.timeFormat);
     try {
@@ -276,7 +275,7 @@ export class ServerConnection implements StreamHandler {
     const bytes = to.finish();
     if (bytes.length > 0 && !this.#stream.write(bytes)) this.#isCongested = true;
     this.#advance();
-  }
+  };
 
   /** Something came that cannot be read: nothing behind it can be trusted either. */
   #refuse(error: Error): void {

@@ -141,8 +141,8 @@ const entries: Field<Entries> = {
 };
 
 /**
- * The entries that were written last: a leader sends the same ones to each follower, and copies
- * what it wrote for the first. Entries are never changed.
+ * The entries that were written last: a leader sends the same ones to each follower, and gives the
+ * second what it wrote for the first, as it is when it is large. Entries are never changed.
  */
 class NewestEntries {
   #bytes: Uint8Array = new Uint8Array(0);
@@ -150,7 +150,7 @@ class NewestEntries {
   #timeFormat: TimeFormat = 'binary';
 
   /** What was written of just these entries, if they were the last. */
-  find(logs: readonly Log[], { timeFormat }: Encoder): Uint8Array | null {
+  find(logs: readonly Log[], timeFormat: TimeFormat): Uint8Array | null {
     if (logs.length !== this.#logs.length || timeFormat !== this.#timeFormat) return null;
     for (let i = 0; i < logs.length; i += 1) if (logs[i] !== this.#logs[i]) return null;
     return this.#bytes;
@@ -165,6 +165,11 @@ class NewestEntries {
 
 const newest = new NewestEntries();
 
+/** True when just these entries were written last: they take no room a second time. */
+export function areNewest(logs: readonly Log[], timeFormat: TimeFormat): boolean {
+  return newest.find(logs, timeFormat) !== null;
+}
+
 function writeEntries(to: Encoder, from: Entries): void {
   if (from.entries === null) {
     to.nil();
@@ -174,9 +179,9 @@ function writeEntries(to: Encoder, from: Entries): void {
     to.arrayHeader(0);
     return;
   }
-  const before = newest.find(from.entries, to);
+  const before = newest.find(from.entries, to.timeFormat);
   if (before !== null) {
-    to.verbatim(before);
+    to.encoded(before);
     return;
   }
   const start = to.length;

@@ -250,6 +250,19 @@ describe('a request in parts', () => {
     expect(encodeParts(small, 'binary')).toEqual([encodeRequest(small)]);
   });
 
+  it('is for a second follower the bytes of the first, not a copy of them', () => {
+    const logs = Array.from({ length: 100 }, (_, i) => entry(i + 1, new Uint8Array(200).fill(i)));
+    const requestFor = (id: Uint8Array) =>
+      new AppendEntriesRequest({ rpcHeader: { ...rpcHeader, id }, term: 3, entries: [...logs] });
+    const expected = encodeRequest(requestFor(bytes(2)), 'compact');
+    encodeRequest(new AppendEntriesRequest({ entries: [entry(1, bytes(1))] }));
+    const [first] = encodeParts(requestFor(bytes(1)), 'compact');
+    const second = encodeParts(requestFor(bytes(2)), 'compact');
+    expect(second).toHaveLength(3);
+    expect(second[1]?.buffer).toBe(first?.buffer);
+    expect(concatBytes([...second])).toEqual(expected);
+  });
+
   it('asks a stream that takes one chunk at a time for each of them', () => {
     const sent: Uint8Array[] = [];
     const stream = { write: (chunk: Uint8Array) => sent.push(chunk) !== 2 };

@@ -17,7 +17,7 @@ import {
   TimeoutNowResponse,
 } from '../raft/messages.ts';
 import type { RPCResponse } from '../raft/transport.ts';
-import { headerDraft, structs } from './wire-structs.ts';
+import { areNewest, headerDraft, structs } from './wire-structs.ts';
 
 /** The byte in front of a request says which one it is. */
 const RpcType = Object.freeze({
@@ -45,13 +45,16 @@ function copied(bytes: Uint8Array | null): number {
 }
 
 /** Room for a request, so that entries are written once and never moved. */
-function sizeHint(request: RPCRequest): number {
+function sizeHint(request: RPCRequest, timeFormat: TimeFormat): number {
   let bytes = MESSAGE_SIZE_HINT + (request.rpcHeader.id?.length ?? 0);
   bytes += 2 * (request.rpcHeader.addr?.length ?? 0);
   if (request.kind === 'AppendEntriesRequest' && request.entries !== null) {
+    let entryBytes = 0;
     for (const { data, extensions } of request.entries) {
-      bytes += ENTRY_SIZE_HINT + copied(data) + copied(extensions);
+      entryBytes += ENTRY_SIZE_HINT + copied(data) + copied(extensions);
     }
+    const isShared = entryBytes > LARGEST_COPIED && areNewest(request.entries, timeFormat);
+    if (!isShared) bytes += entryBytes;
   }
   return bytes;
 }
@@ -67,7 +70,7 @@ export function encodeParts(request: RPCRequest, timeFormat: TimeFormat): readon
 }
 
 function encoded(request: RPCRequest, timeFormat: TimeFormat): Encoder {
-  const to = new Encoder(sizeHint(request), timeFormat, LARGEST_COPIED);
+  const to = new Encoder(sizeHint(request, timeFormat), timeFormat, LARGEST_COPIED);
   switch (request.kind) {
     case 'AppendEntriesRequest':
       to.byte(RpcType.AppendEntries);

@@ -1,8 +1,9 @@
 import type { Clock } from '../../internal/clock.ts';
 import { RingBuffer } from '../../internal/ring-buffer.ts';
+import { soon } from '../../internal/soon.ts';
 import { stepMain } from '../core/core.ts';
 import { Effects } from '../core/effect.ts';
-import type { MainInput, Proposal, Ticket } from '../core/input.ts';
+import type { MainInput, Now, Proposal, Ticket } from '../core/input.ts';
 import { acceptsConfigurationChange } from '../core/membership.ts';
 import type { NodeState } from '../core/node.ts';
 import { acceptsEntries } from '../core/restore.ts';
@@ -70,6 +71,21 @@ const MAX_INBOX = 1024;
 /** AppendEntries requests that one write to the disk may fold (rule 16). */
 const MAX_FOLDED_REQUESTS = 64;
 
+/** Now; the time of day is read only by a step that wants it. */
+class Moment implements Now {
+  readonly ms: number;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.ms = clock.monotonicMs();
+  }
+
+  get wall(): Now['wall'] {
+    return this.#clock.wallTime();
+  }
+}
+
 /** What the main lane needs from its node. */
 export interface MainLaneOptions {
   readonly node: NodeState;
@@ -129,11 +145,18 @@ export class MainLane {
     if (!this.#proposals.enter(proposal)) return;
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
-    this.#o.clock.afterIO(() => {
-      this.#turnScheduled = false;
-      this.#pump();
-    });
+    this.#o.clock.afterIO(this.#endTurn);
   }
+
+  readonly #endTurn = (): void => {
+    this.#turnScheduled = false;
+    this.#pump();
+  };
+
+  readonly #scheduledPump = (): void => {
+    this.#scheduled = false;
+    this.#pump();
+  };
 
   /** Whoever made a proposal that waits has given up. */
   withdraw(proposal: EntryProposal): void {
@@ -195,10 +218,7 @@ export class MainLane {
   #schedule(): void {
     if (this.#scheduled || this.#busy || this.#stopped) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.#pump();
-    });
+    soon(this.#scheduledPump);
   }
 
   #pump(): void {
@@ -298,12 +318,7 @@ export class MainLane {
 
   #step(input: MainInput, out: Effects): void {
     const { node, clock } = this.#o;
-    const now = {
-      ms: clock.monotonicMs(),
-      get wall() {
-        return clock.wallTime();
-      },
-    };
+    const now = new Moment(clock);
     this.#stepStartedMs = now.ms;
     stepMain(node, input, now, out);
   }

@@ -190,19 +190,23 @@ export class PeerSenders {
   /** Ahead of the answers; the transport says when it takes the next one. */
   #sendAhead(effect: SendAppend, request: AppendEntriesRequest, pipeline: OpenPipeline): void {
     const { peer, leadership, epoch } = effect;
-    const accepted = outcomeOf(() => pipeline.transport.appendEntries(request));
-    pipeline.waiting.push(this.#noteSent(effect, request));
-    void accepted.then(({ error }) => {
-      if (error === undefined) {
-        this.#step({ kind: 'senderReady', leadership, peer, epoch });
-        return;
-      }
+    const ready = (): void => this.#step({ kind: 'senderReady', leadership, peer, epoch });
+    const failed = (thrown: unknown): void => {
+      const error = asError(thrown);
       if (this.#isCurrent(effect)) {
         const fields = { peer: peer.server.id, error };
         this.#o.node.log.error(fields, 'failed to pipeline appendEntries');
       }
       this.#step({ kind: 'sendFailed', leadership, peer, epoch, error });
-    });
+    };
+    let accepted: Promise<unknown>;
+    try {
+      accepted = pipeline.transport.appendEntries(request);
+    } catch (error) {
+      accepted = Promise.reject(error);
+    }
+    pipeline.waiting.push(this.#noteSent(effect, request));
+    accepted.then(ready, failed);
   }
 
   /** Takes the answers, which come in the order of the requests. Go: `pipelineDecode`. */
