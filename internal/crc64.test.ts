@@ -34,6 +34,16 @@ it('equals the definition for any bytes, cut anywhere', () => {
   fc.assert(property, { seed: 64, numRuns: 500 });
 });
 
+it('equals the definition where lanes begin and end', () => {
+  const bytes = Uint8Array.from({ length: 20_000 }, (_, i) => i * 31 + (i >> 7));
+  for (const length of [8183, 8184, 8185, 8191, 8192, 16_367, 16_368, 16_369, 20_000]) {
+    for (const start of [0, 1, 5]) {
+      const part = bytes.subarray(start, start + length);
+      expect(hex(new Crc64().update(part).digest())).toBe(slowly(part));
+    }
+  }
+});
+
 it('can go on after a digest', () => {
   const checksum = new Crc64().update(utf8('1234'));
   checksum.digest();

@@ -1,4 +1,4 @@
-import { crc64Module, TABLE_BYTES } from './crc64-module.ts';
+import { crc64Module, LANE_BYTES, MOVE_AT, TABLE_BYTES } from './crc64-module.ts';
 
 /** How many bytes are handed to the module at a time: one page of its memory, behind the tables. */
 const WINDOW_BYTES = 65_536;
@@ -38,8 +38,24 @@ function fillTables(halves: Int32Array): void {
   }
 }
 
+/**
+ * What a remainder becomes when a lane of zeros follows: as with the others, table 7 - k holds what
+ * byte k of it contributes. The module, whose memory is still zero there, says it for single bits.
+ */
+function fillMoves(remainders: BigInt64Array): void {
+  for (let bit = 0; bit < 64; bit += 1) {
+    const table = 256 * (7 - (bit >> 3));
+    const first = 1 << (bit & 7);
+    const moved = update(1n << BigInt(bit), WINDOW_AT, WINDOW_AT + LANE_BYTES);
+    for (let below = 0; below < first; below += 1) {
+      remainders[table + first + below] = (remainders[table + below] ?? 0n) ^ moved;
+    }
+  }
+}
+
 const { memory, update } = crc64Module();
 fillTables(new Int32Array(memory.buffer, 0, TABLE_BYTES / 4));
+fillMoves(new BigInt64Array(memory.buffer, MOVE_AT, TABLE_BYTES / 8));
 const window = new Uint8Array(memory.buffer, WINDOW_AT, WINDOW_BYTES);
 
 /** A CRC-64/XZ over bytes that arrive in pieces; complemented before and after. */
