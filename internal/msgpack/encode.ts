@@ -5,6 +5,28 @@ import { encodeBinaryTime, encodeCompactTime } from './timestamp.ts';
 
 const textEncoder = new TextEncoder();
 
+/** Memory that small results are cut from, in bytes: the most that one of them can keep alive. */
+const SLAB_BYTES = 8192;
+/** Results that are likely larger get memory of their own. */
+const LARGEST_CUT_BYTES = 1024;
+
+let slab = new Uint8Array(SLAB_BYTES);
+let cutBytes = 0;
+
+/**
+ * Room for `bytes`, which nobody else is given: for messages of a few hundred bytes a buffer of
+ * their own costs more than what is written into it.
+ */
+function newRoom(bytes: number): Uint8Array {
+  if (bytes > LARGEST_CUT_BYTES) return new Uint8Array(bytes);
+  if (cutBytes + bytes > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    cutBytes = 0;
+  }
+  cutBytes += bytes;
+  return slab.subarray(cutBytes - bytes, cutBytes);
+}
+
 /** How times are written; both are understood. */
 export type TimeFormat = 'binary' | 'compact';
 
@@ -28,7 +50,7 @@ export class Encoder {
    * @param largestCopied byte slices above this size become parts of their own, see `parts`
    */
   constructor(sizeHint = 256, timeFormat: TimeFormat = 'binary', largestCopied = Infinity) {
-    this.#bytes = new Uint8Array(sizeHint);
+    this.#bytes = newRoom(sizeHint);
     this.timeFormat = timeFormat;
     this.#largestCopied = largestCopied;
   }

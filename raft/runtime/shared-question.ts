@@ -1,4 +1,5 @@
 import { isPromiseLike } from '../../internal/deferred.ts';
+import { soon } from '../../internal/soon.ts';
 import type { MainInput, Ticket } from '../core/input.ts';
 import { ErrEnqueueTimeout, ErrRaftShutdown } from '../errors.ts';
 import type { SettableFuture } from '../future.ts';
@@ -88,7 +89,7 @@ export class SharedQuestion<T> {
     const { ledger, post } = this.#node;
     this.#breath = new Breath(first, this.#answer);
     const ticket = ledger.open(this.#breath);
-    queueMicrotask(() => {
+    soon(() => {
       this.#breath = null;
       post(this.#input(ticket));
     });
