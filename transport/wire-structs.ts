@@ -1,5 +1,5 @@
 import type { Decoder } from '../internal/msgpack/decode.ts';
-import type { Encoder, TimeFormat } from '../internal/msgpack/encode.ts';
+import { Encoder, type TimeFormat } from '../internal/msgpack/encode.ts';
 import { MsgpackError } from '../internal/msgpack/error.ts';
 import { bool, bytes, type Field, int, Struct, uint } from '../internal/msgpack/struct.ts';
 import { type Timestamp, ZERO_TIME } from '../internal/timestamp.ts';
@@ -91,6 +91,44 @@ const logFields: readonly Field<LogDraft>[] = [
 ];
 
 const logStruct = new Struct<LogDraft>(logFields);
+
+/** The bytes of a key and all before it that every entry without extensions has in common. */
+function keys(write: (to: Encoder) => void): Uint8Array {
+  const to = new Encoder(64);
+  write(to);
+  return to.finish();
+}
+
+const BEFORE_TIME = keys((to) => {
+  to.mapHeader(logFields.length);
+  to.string('AppendedAt');
+});
+const BEFORE_DATA = keys((to) => to.string('Data'));
+const BEFORE_INDEX = keys((to) => {
+  to.string('Extensions');
+  to.nil();
+  to.string('Index');
+});
+const BEFORE_TERM = keys((to) => to.string('Term'));
+const BEFORE_TYPE = keys((to) => to.string('Type'));
+
+/** Writes just what {@link logStruct} writes, in fewer steps: most entries have no extensions. */
+function writeLog(to: Encoder, log: Log): void {
+  if (log.extensions !== null) {
+    logStruct.write(to, log);
+    return;
+  }
+  to.verbatim(BEFORE_TIME);
+  to.time(log.appendedAt);
+  to.verbatim(BEFORE_DATA);
+  to.bytes(log.data);
+  to.verbatim(BEFORE_INDEX);
+  to.uint(log.index);
+  to.verbatim(BEFORE_TERM);
+  to.uint(log.term);
+  to.verbatim(BEFORE_TYPE);
+  to.uint(log.type);
+}
 
 function readLog(from: Decoder): Log {
   return logStruct.read(from, {
@@ -186,7 +224,7 @@ function writeEntries(to: Encoder, from: Entries): void {
   }
   const start = to.length;
   to.arrayHeader(from.entries.length);
-  for (const log of from.entries) logStruct.write(to, log);
+  for (const log of from.entries) writeLog(to, log);
   if (to.hasCopiedAll) newest.keep([...from.entries], to, start);
 }
 
