@@ -253,6 +253,25 @@ describe('a snapshot', () => {
     expect(stream.events).toEqual(['pause', 'resume']);
   });
 
+  it('is given in the chunks in which it came, however many wait', async () => {
+    const chunks = [1, 2, 3].map((byte) => new Uint8Array(1000).fill(byte));
+    connection.received(snapshotOf(2500));
+    for (const chunk of chunks) connection.received(chunk);
+    const { reader } = one();
+    const read: Uint8Array[] = [];
+    for await (const chunk of reader ?? []) read.push(chunk);
+    expect(read.map(({ length }) => length)).toEqual([1000, 1000, 500]);
+    expect(read.every(({ buffer }, at) => buffer === chunks[at]?.buffer)).toBe(true);
+  });
+
+  it('in crumbs makes the peer wait sooner: each takes more memory than it has bytes', () => {
+    connection.received(snapshotOf(1024 * 1024));
+    for (let i = 0; i < 2000; i += 1) connection.received(Uint8Array.of(i));
+    expect(stream.events).toEqual([]);
+    for (let i = 0; i < 100; i += 1) connection.received(Uint8Array.of(i));
+    expect(stream.events).toEqual(['pause']);
+  });
+
   it('that ends early fails its reader, and closes the connection when answered', async () => {
     connection.received(concatBytes([snapshotOf(10), utf8('1234')]));
     const rpc = one();

@@ -94,8 +94,8 @@ export class ServerConnection implements StreamHandler {
   }
 
   received(chunk: Uint8Array): void {
-    this.#buffer.push(chunk);
-    this.#snapshot?.fed();
+    const rest = this.#snapshot?.feed(chunk) ?? chunk;
+    if (rest.length > 0) this.#buffer.push(rest);
     if (this.#snapshot?.isOver) this.#planFlush();
     this.#advance();
   }
@@ -176,7 +176,9 @@ export class ServerConnection implements StreamHandler {
 
   #dispatch(command: RPCRequest, sizeBytes: number): void {
     if (command.kind === 'InstallSnapshotRequest') {
-      this.#snapshot = new IncomingSnapshot(command.size, this.#buffer, () => this.#regulate());
+      this.#snapshot = new IncomingSnapshot(command.size, () => this.#regulate());
+      // What came with the request belongs to it first.
+      if (this.#buffer.length > 0) this.#snapshot.feed(this.#buffer.takeBytes(command.size));
     }
     const slot: Slot = { sizeBytes, snapshot: this.#snapshot, answer: null };
     this.#slots.push(slot);
@@ -242,7 +244,8 @@ export class ServerConnection implements StreamHandler {
 
   /** Lets the peer wait while more lies here than can be used. */
   #regulate(): void {
-    const isFull = this.#buffer.length >= MAX_BUFFERED_BYTES && this.#isBlocked();
+    const unread = this.#buffer.length + (this.#snapshot?.heldBytes ?? 0);
+    const isFull = unread >= MAX_BUFFERED_BYTES && this.#isBlocked();
     if (isFull === this.#isPaused || this.#isClosed) return;
     this.#isPaused = isFull;
     if (isFull) this.#stream.pause();

@@ -1,10 +1,13 @@
 import { type Deferred, newDeferred } from '../internal/deferred.ts';
+import { RingBuffer } from '../internal/ring-buffer.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import type { InstallSnapshotResponse } from '../raft/messages.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { exactly } from './exact-bytes.ts';
-import type { ReceiveBuffer } from './receive-buffer.ts';
 import { readInstallSnapshotResponse } from './wire.ts';
+
+/** What a chunk takes beside its bytes, roughly: a peer may send one byte at a time. */
+const CHUNK_COST_BYTES = 512;
 
 /** What {@link sendSnapshot} sends. */
 export interface OutgoingSnapshot {
@@ -49,43 +52,50 @@ export function sendSnapshot(
 }
 
 /**
- * The state of a snapshot as it comes in: the next `size` bytes of a connection. Reading is what
- * keeps the bytes flowing. What its reader leaves is thrown away before the next request is looked
- * for.
+ * The state of a snapshot as it comes in: the next `size` bytes of a connection. They stay in the
+ * chunks in which they came, for one that is large is nothing but chunks, and to join them would be
+ * to allocate, to clear and to collect twice what comes. Reading is what keeps the bytes flowing.
+ * What its reader leaves is thrown away before the next request is looked for.
  */
 export class IncomingSnapshot implements AsyncIterable<Uint8Array> {
   readonly #size: number;
-  readonly #buffer: ReceiveBuffer;
-  /** Called when bytes have been taken out of the buffer. */
+  /** Called when bytes have been taken. */
   readonly #taken: () => void;
-  #remaining: number;
+  readonly #chunks = new RingBuffer<Uint8Array>();
+  #waitingBytes = 0;
+  /** Bytes that have not come yet. */
+  #missingBytes: number;
   #failure: Error | null = null;
   #isAbandoned = false;
   #more: Deferred<void> | null = null;
 
-  constructor(size: number, buffer: ReceiveBuffer, taken: () => void) {
+  constructor(size: number, taken: () => void) {
     this.#size = size;
-    this.#remaining = size;
-    this.#buffer = buffer;
+    this.#missingBytes = size;
     this.#taken = taken;
   }
 
-  /** True when no byte of it can come any more. */
+  /** True when nothing is left of it, or no byte of it can come any more. */
   get isOver(): boolean {
-    return this.#remaining === 0 || this.#failure !== null;
+    return this.#missingBytes + this.#waitingBytes === 0 || this.#failure !== null;
+  }
+
+  /** Memory that waits for the reader, in bytes: those that have come, and what holds them. */
+  get heldBytes(): number {
+    return this.#waitingBytes + this.#chunks.length * CHUNK_COST_BYTES;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
-    while (this.#remaining > 0) {
+    while (this.#missingBytes + this.#waitingBytes > 0) {
       if (this.#isAbandoned) {
         throw new RaftError(
           'ERR_SNAPSHOT_ABANDONED',
           'the snapshot was answered before it was read',
         );
       }
-      if (this.#buffer.length > 0) {
-        const chunk = this.#buffer.takeBytes(this.#remaining);
-        this.#remaining -= chunk.length;
+      const chunk = this.#chunks.shift();
+      if (chunk !== undefined) {
+        this.#waitingBytes -= chunk.length;
         this.#taken();
         yield chunk;
       } else if (this.#failure !== null) {
@@ -97,21 +107,29 @@ export class IncomingSnapshot implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Bytes came in. */
-  fed(): void {
-    if (this.#isAbandoned) this.#remaining -= this.#buffer.dropBytes(this.#remaining);
+  /** Takes what is its own of bytes that came, which must not change any more; gives the rest. */
+  feed(chunk: Uint8Array): Uint8Array {
+    const own = chunk.subarray(0, this.#missingBytes);
+    this.#missingBytes -= own.length;
+    if (!this.#isAbandoned && own.length > 0) {
+      this.#chunks.push(own);
+      this.#waitingBytes += own.length;
+    }
     this.#wake();
+    return chunk.subarray(own.length);
   }
 
   /** Nobody will read the rest. */
   abandon(): void {
     this.#isAbandoned = true;
-    this.fed();
+    while (this.#chunks.shift() !== undefined);
+    this.#waitingBytes = 0;
+    this.#wake();
   }
 
   /** No more will come. */
   fail(reason: string): void {
-    const got = this.#size - this.#remaining + Math.min(this.#buffer.length, this.#remaining);
+    const got = this.#size - this.#missingBytes;
     this.#failure = new RaftError(
       'ERR_SNAPSHOT_SIZE',
       `${reason}: expected a snapshot of ${this.#size} bytes, got ${got}`,
