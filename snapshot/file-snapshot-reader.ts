@@ -1,5 +1,6 @@
 import { bytesEqual } from '../internal/bytes.ts';
 import { Crc64 } from '../internal/crc64.ts';
+import { fillYoungHeap } from '../internal/young-heap.ts';
 import { RaftError } from '../raft/errors.ts';
 import type { ReadableFile } from './file-system.ts';
 import type { StateFile } from './state-file.ts';
@@ -73,7 +74,9 @@ async function* chunksOf(
 
 /** Reads on at `position`; nobody need wait for it. */
 function chunkAt(file: ReadableFile, position: number): Promise<Uint8Array> {
-  const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
+  // Not cleared, for what is not read into is not given away.
+  const chunk = new Uint8Array(Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES).buffer);
+  fillYoungHeap(CHUNK_SIZE_BYTES);
   const reading = file.read(chunk, position).then((read) => chunk.subarray(0, read));
   reading.catch(() => {});
   return reading;

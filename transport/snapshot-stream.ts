@@ -1,5 +1,6 @@
 import { type Deferred, newDeferred } from '../internal/deferred.ts';
 import { RingBuffer } from '../internal/ring-buffer.ts';
+import { fillYoungHeap } from '../internal/young-heap.ts';
 import { asError, RaftError } from '../raft/errors.ts';
 import type { InstallSnapshotResponse } from '../raft/messages.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -110,6 +111,7 @@ export class IncomingSnapshot implements AsyncIterable<Uint8Array> {
   /** Takes what is its own of bytes that came, which must not change any more; gives the rest. */
   feed(chunk: Uint8Array): Uint8Array {
     const own = chunk.subarray(0, this.#missingBytes);
+    fillYoungHeap(own.length);
     this.#missingBytes -= own.length;
     if (!this.#isAbandoned && own.length > 0) {
       this.#chunks.push(own);

@@ -41,11 +41,16 @@ class Tally {
   }
 }
 
-function* chunksOf(path: string, tally: Tally): Generator<Uint8Array, undefined> {
+/** @param chunkOf gives the memory for the next chunk; the same one when nobody keeps chunks */
+function* chunksOf(
+  path: string,
+  tally: Tally,
+  chunkOf: () => Uint8Array,
+): Generator<Uint8Array, undefined> {
   const file = openSync(path, 'r');
   try {
     for (;;) {
-      const chunk = new Uint8Array(CHUNK_BYTES);
+      const chunk = chunkOf();
       const bytes = chunk.subarray(0, readSync(file, chunk));
       if (bytes.length === 0) return;
       tally.count(bytes);
@@ -58,7 +63,8 @@ function* chunksOf(path: string, tally: Tally): Generator<Uint8Array, undefined>
 
 function checksum(path: string): Told {
   const tally = new Tally();
-  for (const _ of chunksOf(path, tally));
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (const _ of chunksOf(path, tally, () => chunk));
   return tally.told();
 }
 
@@ -125,7 +131,7 @@ async function encode(task: EncodeTask): Promise<Told> {
 }
 
 async function* checked(file: StateFile, tally: Tally): AsyncGenerator<Uint8Array, undefined> {
-  yield* chunksOf(file.path, tally);
+  yield* chunksOf(file.path, tally, () => new Uint8Array(CHUNK_BYTES));
   const { sizeBytes, crc } = tally.told();
   if (sizeBytes === file.sizeBytes && Buffer.compare(crc, file.crc) === 0) return;
   throw new RaftError('ERR_SNAPSHOT_CORRUPT', 'state.bin is not what it was when it was opened');
