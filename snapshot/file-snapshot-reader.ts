@@ -74,8 +74,7 @@ async function* chunksOf(
 
 /** Reads on at `position`; nobody need wait for it. */
 function chunkAt(file: ReadableFile, position: number): Promise<Uint8Array> {
-  // Not cleared, for what is not read into is not given away.
-  const chunk = new Uint8Array(Buffer.allocUnsafeSlow(CHUNK_SIZE_BYTES).buffer);
+  const chunk = new Uint8Array(CHUNK_SIZE_BYTES);
   fillYoungHeap(CHUNK_SIZE_BYTES);
   const reading = file.read(chunk, position).then((read) => chunk.subarray(0, read));
   reading.catch(() => {});

@@ -188,9 +188,11 @@ it('goes into LMDB in transactions that do not halt the thread, at a start as we
 
 it.each([
   { of: '300 KB', count: 15, data: 20_000, writes: 4, journaled: true, moved: [45, 15] },
-  { of: '400 KB', count: 20, data: 20_000, writes: 2, journaled: false, moved: [20, 20] },
+  { of: '700 KB', count: 35, data: 20_000, writes: 2, journaled: true, moved: [35, 35] },
+  { of: '800 KB', count: 40, data: 20_000, writes: 2, journaled: false, moved: [40, 40] },
   { of: '512 entries', count: 512, data: 0, writes: 5, journaled: true, moved: [2048, 512] },
-  { of: '513 entries', count: 513, data: 0, writes: 2, journaled: false, moved: [513, 513] },
+  { of: '2048 entries', count: 2048, data: 0, writes: 2, journaled: true, moved: [2048, 2048] },
+  { of: '2049 entries', count: 2049, data: 0, writes: 2, journaled: false, moved: [2049, 2049] },
 ])('writes of $of: journaled $journaled', async ({ count, data, writes, journaled, moved }) => {
   const commit = vi.spyOn(LMDBEnvironment.prototype, 'commit');
   onTestFinished(() => commit.mockRestore());

@@ -22,7 +22,7 @@ const MOST_RECORDS = 16_384;
 /** A new journal is made where there is room for so many of its files. */
 const LEAST_FREE_FILES = 16;
 /** A larger write goes to LMDB at once: to write it twice costs more than to wait twice. */
-const MOST_JOURNALED = { bytes: 384 << 10, entries: 512 };
+const MOST_JOURNALED = { bytes: 768 << 10, entries: 2048 };
 /** What one transaction brings into LMDB: about three milliseconds of this thread. */
 const MOST_MOVED = { bytes: 1 << 20, entries: 2048 };
 
