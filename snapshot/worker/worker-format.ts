@@ -1,6 +1,6 @@
 import type { ItemFormat } from '../../raft/item-frames.ts';
 import type { WorkerEncoding, WorkerOptions } from './options.ts';
-import { paceOf } from './options.ts';
+import { paceOf, SNAPSHOT_SHARE } from './options.ts';
 import { itemsInWorker } from './worker-restore.ts';
 import { persistInWorker } from './worker-snapshot.ts';
 
@@ -12,7 +12,7 @@ import { persistInWorker } from './worker-snapshot.ts';
  * @throws `RaftError` (`ERR_INVALID_ARGUMENT`) for a `sliceMs` or `share` out of range
  */
 export function workerFormat(options: WorkerOptions & WorkerEncoding = {}): ItemFormat {
-  paceOf(options);
+  paceOf(options, SNAPSHOT_SHARE);
   return {
     write: (sink, source) => persistInWorker(sink, { ...options, source, encode: options }),
     read: (reader) => itemsInWorker(reader, { ...options, decode: options }),

@@ -3,7 +3,7 @@ import { asError } from '../../raft/errors.ts';
 import type { StateFile } from '../state-file.ts';
 import { Cancellation, type Errand, finish } from './errand.ts';
 import { stateFileOf } from './opened-file.ts';
-import { moduleOf, paceOf, type WorkerRestoreInit } from './options.ts';
+import { moduleOf, paceOf, RESTORE_SHARE, type WorkerRestoreInit } from './options.ts';
 import { PipeClosedError, PipeReader, PipeWriter } from './pipe.ts';
 import { sharedWorkers } from './pool.ts';
 import { Turns } from './slices.ts';
@@ -108,7 +108,7 @@ export async function* itemsInWorker(
   reader: AsyncIterable<Uint8Array>,
   options: Options,
 ): AsyncGenerator<unknown, undefined> {
-  const turns = new Turns(paceOf(options));
+  const turns = new Turns(paceOf(options, RESTORE_SHARE));
   for await (const slice of slicesOf(reader, options)) {
     for (const item of slice) {
       yield item;
@@ -133,7 +133,7 @@ export async function* itemsInWorker(
  */
 export async function workerRestore<Item>(init: WorkerRestoreInit<Item>): Promise<void> {
   const { reader, apply } = init;
-  const turns = new Turns(paceOf(init));
+  const turns = new Turns(paceOf(init, RESTORE_SHARE));
   for await (const slice of slicesOf(reader, init)) {
     for (const item of slice) {
       // Whoever wrote the snapshot says what its items are.

@@ -3,7 +3,7 @@ import type { FSMSnapshot } from '../../raft/fsm.ts';
 import type { SnapshotSink } from '../../raft/snapshot.ts';
 import { isWorkerSnapshotSink } from '../state-file.ts';
 import { Cancellation, type Errand, finish } from './errand.ts';
-import { moduleOf, paceOf, type WorkerSnapshotInit } from './options.ts';
+import { moduleOf, paceOf, SNAPSHOT_SHARE, type WorkerSnapshotInit } from './options.ts';
 import { PipeReader, PipeWriter } from './pipe.ts';
 import { sharedWorkers } from './pool.ts';
 import { sendSlices } from './slices.ts';
@@ -44,7 +44,7 @@ function encodeTo<Item>(
   const codec = moduleOf(encode);
   const what = { kind: 'encode', slices, target, compress, codec } as const;
   const task = workers.run(what, [slices, ...ports], signal);
-  const sent = sendSlices(writer, { source, transfer, pace: paceOf(init), signal });
+  const sent = sendSlices(writer, { source, transfer, pace: paceOf(init, SNAPSHOT_SHARE), signal });
   return finish({ cancellation, task, work: [...work, sent], pipes: [...pipes, writer] });
 }
 
@@ -86,7 +86,7 @@ function encodeTo<Item>(
  * ```
  */
 export function workerSnapshot<Item>(init: WorkerSnapshotInit<Item>): FSMSnapshot {
-  paceOf(init);
+  paceOf(init, SNAPSHOT_SHARE);
   return {
     persist: (sink) => persistInWorker(sink, init),
     release: () => init.release?.(),
