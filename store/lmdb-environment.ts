@@ -345,7 +345,9 @@ export class LMDBEnvironment implements Environment {
 
   #block(first: number): Block {
     const value = this.#read(this.#logs, encodeUint64(first), `log ${first}`);
-    return readBlock(first, value ?? new Uint8Array());
+    if (value === undefined) return readBlock(first, new Uint8Array());
+    // lmdb-js gives a Buffer, whose `slice` copies nothing: what callers get would be the block.
+    return readBlock(first, new Uint8Array(value.buffer, value.byteOffset, value.length));
   }
 
   #read(database: Bytes, key: Uint8Array, what: string): Uint8Array | undefined {

@@ -91,6 +91,19 @@ describe('LMDBStore', () => {
     expect(read.data).toEqual(utf8('set x=1'));
   });
 
+  it('gives bytes of its own also of what lies in LMDB, and holds no block by them', async () => {
+    await (await openStore()).storeLogs(entries(1, 300, 100));
+    await opened.pop()?.close();
+    const store = await openStore();
+    for (let time = 0; time < 2; time += 1) {
+      const { data } = store.getLog(7);
+      expect(data).toEqual(new Uint8Array(100));
+      expect(data?.buffer.byteLength).toBeLessThan(1000);
+      data?.fill(9);
+    }
+    expect(store.getLogRange(6, 8, 1e6).map(({ data }) => data?.[0])).toEqual([0, 0, 0]);
+  });
+
   it('shows a number as eight bytes, and refuses to read other bytes as a number', async () => {
     const store = await openStore();
     await store.setUint64(KEY_CURRENT_TERM, 258);
