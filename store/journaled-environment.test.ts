@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
@@ -105,6 +105,33 @@ it('takes from the journal only what lies above all that LMDB has', async () => 
   await store.close();
   await leave('journal-0', 7, 2, 4, 3);
   expect(termsIn(await open(base))).toEqual([5, 5, 5, 5, 3]);
+});
+
+it('is not emptied for a last entry of LMDB that is not what was written', async () => {
+  const store = await open(base);
+  await store.storeLogs(entries(1, 3, 5, seededRandom(5)));
+  await store.close();
+  await leave('journal-0', 7, 4, 2, 6);
+  // As a bit of the index of entry 3 would have it: beyond all that the journal has.
+  const file = join(base, 'data.mdb');
+  const whole = await readFile(file);
+  const turned = Buffer.from(whole);
+  const key = Buffer.from([0, 0, 0, 0, 0, 0, 0, 3, 0, 0]);
+  let count = 0;
+  for (let at = turned.indexOf(key); at >= 0; at = turned.indexOf(key, at + 1)) {
+    turned[at + 5] = 16;
+    count += 1;
+  }
+  expect(count).toBeGreaterThan(0);
+  await writeFile(file, turned);
+  const inner = await LMDBEnvironment.open(base, undefined);
+  await expect(JournaledEnvironment.open(inner, FILE_BYTES)).rejects.toMatchObject({
+    code: 'ERR_STORE_CORRUPT',
+    message: expect.stringMatching(/log 1048579 is damaged on disk/),
+  });
+  await inner.close();
+  await writeFile(file, whole);
+  expect(termsIn(await open(base))).toEqual([5, 5, 5, 6, 6]);
 });
 
 it('takes an entry that both files have from the older one', async () => {

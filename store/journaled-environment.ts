@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
 import { syncDirectory } from './data-files.ts';
+import { decodeRecord } from './entry-codec.ts';
 import {
   JOURNAL_FILES,
   type JournalContents,
@@ -277,6 +278,9 @@ export class JournaledEnvironment implements Environment {
 
   async #recover(found: readonly JournalContents[]): Promise<void> {
     let last = this.#inner.logIndexes({ reverse: true, limit: 1 })[0] ?? 0;
+    // By this index it is told what of the journal is new, and the rest of it is gone then.
+    const top = this.#inner.readLog(last);
+    if (top !== undefined && found.some(({ writes }) => writes.length > 0)) decodeRecord(last, top);
     const news: Records[] = [];
     for (const { order, writes } of [...found].sort((a, b) => a.order - b.order)) {
       this.#order = Math.max(this.#order, order);
