@@ -19,10 +19,10 @@ export const REMEDIES: Readonly<Record<Remedy, string>> = {
     'recoverCluster.',
   'drop-snapshot':
     'Move the directory of that snapshot away: the node starts from the other one and its log.',
-  'newer-release': 'Use the release that wrote it, or a newer one.',
+  'newer-release': 'Use the release that wrote it, or another that knows the version named above.',
 };
 
-/** The errors that say that a newer release wrote something. */
+/** What to do: of some errors another release, which mostly is a newer one, wrote the cause. */
 export function remedyFor(code: string): Remedy {
   return code === 'ERR_STORE_VERSION' || code === 'ERR_UNSUPPORTED_SNAPSHOT'
     ? 'newer-release'

@@ -3,6 +3,7 @@ import { readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../internal/assert.ts';
 import { asError } from '../raft/errors.ts';
+import type { IndexRange } from './block-reader.ts';
 import { syncDirectory } from './data-files.ts';
 import { decodeRecord } from './entry-codec.ts';
 import {
@@ -12,7 +13,7 @@ import {
   NoRoomForJournal,
   readJournal,
 } from './journal.ts';
-import type { Environment, IndexRange, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
+import type { Environment, LMDBEnvironment, Transaction } from './lmdb-environment.ts';
 import { openError, writeError } from './lmdb-errors.ts';
 import { countOf, findRecord, type Records, sizeOf } from './records.ts';
 
@@ -168,17 +169,14 @@ export class JournaledEnvironment implements Environment {
     const above = inner.at(reverse ? 0 : -1) ?? 0;
     const low = reverse ? above + 1 : Math.max(above + 1, start ?? 0);
     const high = reverse ? (start ?? Number.MAX_SAFE_INTEGER) : end - 1;
-    const news: number[] = [];
-    for (const { writes } of [this.#spare, this.#active]) {
-      for (const records of writes) {
-        for (let at = 0; at < records.length; at += 1) {
-          const index = records.indexAt(at);
-          if (index >= low && index <= high) news.push(index);
-        }
-      }
-    }
+    const news = this.#journaledIndexes(low, high);
     const all = reverse ? [...news.reverse(), ...inner] : [...inner, ...news];
     return limit === undefined ? all : all.slice(0, limit);
+  }
+
+  /** Where the first block begins that begins at `index` or above. */
+  blockFrom(index: number): number | undefined {
+    return this.#inner.blockFrom(index);
   }
 
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
@@ -187,7 +185,7 @@ export class JournaledEnvironment implements Environment {
     if (this.#isForJournal(transaction)) return this.#append(transaction.logs);
     if (!this.#leavesJournalAlone(transaction)) await this.#empty();
     // What is deleted must not be left in a file whose records have just been moved.
-    if (transaction.removals.length > 0) await this.#moved();
+    if (transaction.cut !== null) await this.#moved();
     await this.#inner.commit(transaction);
   }
 
@@ -203,16 +201,31 @@ export class JournaledEnvironment implements Environment {
     for (const { file } of [this.#active, this.#spare]) await file.close();
   }
 
-  #isForJournal({ clear, removals, logs, appendsFrom, values }: Transaction): boolean {
-    if (clear || removals.length > 0 || values.length > 0 || appendsFrom > 0) return false;
+  #isForJournal({ clear, cut, logs, appendsFrom, values }: Transaction): boolean {
+    if (clear || cut !== null || values.length > 0 || appendsFrom > 0) return false;
     return logs.length > 0 && !isTooLargeForJournal(logs);
   }
 
   /** Values, and deletions of what LMDB has, touch nothing of the journal. */
-  #leavesJournalAlone({ clear, removals, logs }: Transaction): boolean {
+  #leavesJournalAlone({ clear, cut, logs }: Transaction): boolean {
     if (clear || logs.length > 0) return false;
     if (this.#active.count + this.#spare.count === 0) return true;
-    return removals.every((index) => this.#journaled(index) === undefined);
+    if (cut === null) return true;
+    return this.#journaledIndexes(cut.min, cut.max).length === 0;
+  }
+
+  #journaledIndexes(low: number, high: number): number[] {
+    const found: number[] = [];
+    for (const { writes } of [this.#spare, this.#active]) {
+      for (const records of writes) {
+        for (let at = records.positionOf(low); at < records.length; at += 1) {
+          const index = records.indexAt(at);
+          if (index > high) break;
+          found.push(index);
+        }
+      }
+    }
+    return found;
   }
 
   #journaled(index: number): Uint8Array | undefined {
@@ -260,7 +273,7 @@ export class JournaledEnvironment implements Environment {
     for (let at = 0; at < writes.length; ) {
       const logs = takeMoved(writes, at);
       at += logs.length;
-      await this.#inner.commit({ clear: false, removals: [], logs, appendsFrom: 0, values: [] });
+      await this.#inner.commit({ clear: false, cut: null, logs, appendsFrom: 0, values: [] });
     }
   }
 

@@ -4,10 +4,11 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { assert } from '../internal/assert.ts';
 import { bytesEqual, utf8, utf8ToString } from '../internal/bytes.ts';
 import { RaftError } from '../raft/errors.ts';
+import { BlockReader, type IndexRange, type Span } from './block-reader.ts';
 import { checkDirectory, growTo, syncDirectory } from './data-files.ts';
-import { corrupt, decodeUint64, encodeUint64, type Pair } from './entry-codec.ts';
+import { encodeUint64, type Pair } from './entry-codec.ts';
 import { openError, readError, writeError } from './lmdb-errors.ts';
-import { type Block, blocksOf, keyOf, mergeRecords, readBlock } from './log-blocks.ts';
+import { blocksOf, keyOf, mergeRecords } from './log-blocks.ts';
 import { countOf, joinRecords, type Records, sizeOf } from './records.ts';
 import { SpareMemory } from './spare-memory.ts';
 
@@ -29,28 +30,17 @@ const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 type Bytes = Database<Uint8Array, Uint8Array>;
 type Root = RootDatabase<Uint8Array, Uint8Array>;
 
-/** Blocks that were read last and are kept: readers go on where they were. */
-const KEPT_BLOCKS = 8;
-
 /** What is done to the environment at once, in the order of the fields. */
 export interface Transaction {
   /** Deletes the whole log. */
   readonly clear: boolean;
-  /** Indexes of logs to delete, in ascending order. */
-  readonly removals: readonly number[];
+  /** Which logs to delete. */
+  readonly cut: Span | null;
   /** Logs to store, in this order. */
   readonly logs: readonly Records[];
   /** Position among all logs from which on each key is above all that are stored before it. */
   readonly appendsFrom: number;
   readonly values: readonly Pair[];
-}
-
-/** Part of the log: from `start` (included) to `end` (excluded), or down from `start`. */
-export interface IndexRange {
-  readonly start?: number;
-  readonly end?: number;
-  readonly reverse?: boolean;
-  readonly limit?: number;
 }
 
 /** Where a store keeps its records. */
@@ -62,6 +52,8 @@ export interface Environment {
   readValue(key: Uint8Array, what: string): Uint8Array | undefined;
   /** Indexes of logs that are stored, in order. */
   logIndexes(range: IndexRange): number[];
+  /** Where the first block begins that begins at `index` or above. */
+  blockFrom(index: number): number | undefined;
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
   commit(transaction: Transaction): Promise<void>;
   /** Closes the files. Nothing may be under way. */
@@ -95,7 +87,7 @@ function checkAlone(root: Root): void {
   );
 }
 
-/** Throws when the environment holds something else, or a format that a newer release made. */
+/** Throws when the environment holds something else, or a format that another release made. */
 async function checkFormat(root: Root, path: string): Promise<void> {
   const found = root.getBinary(FORMAT_KEY);
   if (found === undefined) {
@@ -139,6 +131,19 @@ interface Change {
   readonly spare: Uint8Array | null;
 }
 
+/** The lowest and the highest index of logs in any order. */
+function spanOf(logs: readonly Records[]): Span {
+  let min = Infinity;
+  let max = 0;
+  for (const records of logs) {
+    for (let at = 0; at < records.length; at += 1) {
+      min = Math.min(min, records.indexAt(at));
+      max = Math.max(max, records.indexAt(at));
+    }
+  }
+  return { min, max };
+}
+
 /** Directories that this process has open: LMDB would share one environment between two stores. */
 const openPaths = new Set<string>();
 
@@ -153,14 +158,14 @@ export class LMDBEnvironment implements Environment {
   readonly #logs: Bytes;
   readonly #values: Bytes;
   readonly #memory = new SpareMemory();
-  /** Blocks that were read; a block never changes, another one takes its place. */
-  readonly #kept: Records[] = [];
+  readonly #blocks: BlockReader;
 
   private constructor(path: string, mapSize: number | undefined, root: Root) {
     this.path = path;
     this.#mapSize = mapSize;
     this.#root = root;
     this.#logs = root.openDB<Uint8Array, Uint8Array>('logs', BINARY);
+    this.#blocks = new BlockReader(this.#logs, path);
     this.#values = root.openDB<Uint8Array, Uint8Array>('stable', BINARY);
   }
 
@@ -212,21 +217,7 @@ export class LMDBEnvironment implements Environment {
 
   /** A copy of the record of the log at `index` that no later call changes. */
   readLog(index: number): Uint8Array | undefined {
-    for (const records of this.#kept) {
-      const record = records.find(index);
-      if (record !== undefined) return record.slice();
-    }
-    const first = this.#blockWith(index);
-    if (first === undefined) return undefined;
-    const { records, damage } = this.#block(first);
-    const record = records.find(index);
-    if (record === undefined) {
-      if (damage !== null) throw corrupt(`log ${index}`, damage);
-      return undefined;
-    }
-    // Of a block with one entry nobody wants another one.
-    if (records.length > 1 && this.#kept.unshift(records) > KEPT_BLOCKS) this.#kept.pop();
-    return record.slice();
+    return this.#blocks.find(index);
   }
 
   /** A copy of a stable value's record that no later call changes. */
@@ -235,22 +226,13 @@ export class LMDBEnvironment implements Environment {
   }
 
   /** Indexes of logs that are on the disk, in order. */
-  logIndexes({ start, end, reverse = false, limit }: IndexRange): number[] {
-    const low = reverse ? 0 : (start ?? 0);
-    const high = reverse
-      ? (start ?? Number.MAX_SAFE_INTEGER)
-      : (end ?? Number.MAX_SAFE_INTEGER) - 1;
-    const found: number[] = [];
-    for (const { records, damage } of this.#blocks(low, high, reverse)) {
-      if (reverse) this.#assertWhole(damage);
-      for (let at = 0; at < records.length; at += 1) {
-        const index = records.indexAt(reverse ? records.length - 1 - at : at);
-        if (index >= low && index <= high) found.push(index);
-        if (found.length === limit) return found;
-      }
-      this.#assertWhole(damage);
-    }
-    return found;
+  logIndexes(range: IndexRange): number[] {
+    return this.#blocks.indexes(range);
+  }
+
+  /** Where the first block begins that begins at `index` or above. */
+  blockFrom(index: number): number | undefined {
+    return this.#blocks.from(index);
   }
 
   /** Performs a transaction. Resolves when it is on the disk, rejects when nothing of it counts. */
@@ -278,7 +260,7 @@ export class LMDBEnvironment implements Environment {
       for (const { record } of values) sizeBytes += record.length;
       throw await writeError(thrown, this.path, sizeBytes);
     } finally {
-      if (clear || !change.isAppended) this.#kept.length = 0;
+      if (clear || !change.isAppended) this.#blocks.forget();
     }
     // Of a write that failed lmdb-js may be in the middle.
     if (change.spare !== null) this.#memory.giveBack(change.spare);
@@ -290,64 +272,19 @@ export class LMDBEnvironment implements Environment {
     openPaths.delete(this.path);
   }
 
-  #changeOf({ clear, removals, logs, appendsFrom }: Transaction): Change {
-    if (removals.length === 0 && appendsFrom === 0) {
+  #changeOf({ clear, cut, logs, appendsFrom }: Transaction): Change {
+    if (cut === null && appendsFrom === 0) {
       const all = joinRecords(logs, this.#memory);
       const spare = logs.length > 1 ? all.bytes : null;
       return { removed: [], blocks: blocksOf(all), isAppended: true, spare };
     }
-    let low = removals[0] ?? Number.MAX_SAFE_INTEGER;
-    let high = removals.at(-1) ?? 0;
-    for (const records of logs) {
-      for (let at = 0; at < records.length; at += 1) {
-        low = Math.min(low, records.indexAt(at));
-        high = Math.max(high, records.indexAt(at));
-      }
-    }
-    const old: Records[] = [];
-    for (const { records, damage } of clear ? [] : this.#blocks(low, high, false)) {
-      this.#assertWhole(damage);
-      old.push(records);
-    }
-    const blocks = blocksOf(mergeRecords(old, new Set(removals), logs));
-    return { removed: old.map(keyOf), blocks, isAppended: false, spare: null };
-  }
-
-  /** Blocks that may have an index from `low` to `high`, in order. */
-  *#blocks(low: number, high: number, reverse: boolean): Generator<Block, void, void> {
-    const start = reverse ? high : (this.#blockWith(low) ?? low);
-    for (const first of this.#firsts({ start, reverse })) {
-      if (first > high) return;
-      yield this.#block(first);
-    }
-  }
-
-  #assertWhole(damage: string | null): void {
-    if (damage !== null) throw corrupt(`the log at ${this.path}`, damage);
-  }
-
-  /** The first index of the block that has `index` if any has. */
-  #blockWith(index: number): number | undefined {
-    for (const first of this.#firsts({ start: index, reverse: true })) return first;
-    return undefined;
-  }
-
-  /** The first indexes of blocks, from `start` on or down. */
-  *#firsts({ start, reverse }: { start: number; reverse: boolean }): Generator<number, void, void> {
-    try {
-      for (const key of this.#logs.getKeys({ start: encodeUint64(start), reverse })) {
-        yield decodeUint64(key, 'a key of the log');
-      }
-    } catch (thrown) {
-      throw readError(thrown, 'the keys of the log', this.path);
-    }
-  }
-
-  #block(first: number): Block {
-    const value = this.#read(this.#logs, encodeUint64(first), `log ${first}`);
-    if (value === undefined) return readBlock(first, new Uint8Array());
-    // lmdb-js gives a Buffer, whose `slice` copies nothing: what callers get would be the block.
-    return readBlock(first, new Uint8Array(value.buffer, value.byteOffset, value.length));
+    const overwritten = appendsFrom === 0 ? null : spanOf(logs);
+    const { removed, old } = clear
+      ? { removed: [], old: [] }
+      : this.#blocks.touched(cut, overwritten);
+    const isGone = (index: number) => cut !== null && index >= cut.min && index <= cut.max;
+    const blocks = blocksOf(mergeRecords(old, isGone, logs));
+    return { removed: removed.map(encodeUint64), blocks, isAppended: false, spare: null };
   }
 
   #read(database: Bytes, key: Uint8Array, what: string): Uint8Array | undefined {

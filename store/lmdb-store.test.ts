@@ -271,7 +271,7 @@ describe('opening an LMDBStore', () => {
     );
   });
 
-  it('reads a block up to where it is damaged, and deletes none of the rest', async () => {
+  it('reads a block up to where it is damaged, and deletes it only whole', async () => {
     const store = await openStore();
     await store.storeLogs([...entries(1, 3), ...entries(4, 4, 70_000)]);
     await store.close();
@@ -284,7 +284,24 @@ describe('opening an LMDBStore', () => {
     for (const index of [2, 3]) {
       expect(() => again.getLog(index)).toThrow(coded('ERR_STORE_CORRUPT', damaged));
     }
-    await expect(again.deleteRange(1, 3)).rejects.toEqual(coded('ERR_STORE_CORRUPT', damaged));
+    await expect(again.deleteRange(1, 2)).rejects.toEqual(coded('ERR_STORE_CORRUPT', damaged));
+    await again.close();
+    // A block that goes whole goes unread: a snapshot may cover what is damaged.
+    const third = await openStore();
+    await third.deleteRange(1, 3);
+    expect([third.firstIndex(), third.lastIndex()]).toEqual([4, 4]);
+  });
+
+  it('rewrites no block that claims entries of the next one', async () => {
+    const store = await openStore();
+    await store.storeLogs([...entries(1, 3), ...entries(4, 4, 70_000)]);
+    await store.close();
+    // The last byte of the third entry's key.
+    await tamperBlock(1, (block) => block.fill(4, 2 * 63 + 7, 2 * 63 + 8));
+    const again = await openStore();
+    const claims = /damaged on disk: the block of entry 1 reaches up to 4;/;
+    await expect(again.deleteRange(1, 2)).rejects.toEqual(coded('ERR_STORE_CORRUPT', claims));
+    expect(again.getLog(4).data?.length).toBe(70_000);
   });
 
   it('refuses a log whose last entry cannot be told', async () => {

@@ -17,6 +17,7 @@ import type { Log, RangeReadingLogStore, TailReplacingLogStore } from '../raft/l
 import type { Meter, WithMeter } from '../raft/metrics.ts';
 import type { AtomicStableStore, StableWrite } from '../raft/stable.ts';
 import { checkInteger, checkLogs, checkRange, collectRange } from './arguments.ts';
+import type { Span } from './block-reader.ts';
 import {
   decodeRecord,
   decodeUint64,
@@ -51,12 +52,6 @@ const MAX_BATCH_BYTES = 16 << 20;
 /** Entries that one step of a long deletion takes out: about a millisecond of this thread. */
 const STEP_ENTRIES = 1024;
 
-/** Indexes from `min` to `max`, both included. */
-interface Span {
-  readonly min: number;
-  readonly max: number;
-}
-
 /** Where logs of a call lie, and whether each is above the one before. */
 interface Stored extends Span {
   readonly ascending: boolean;
@@ -75,7 +70,7 @@ interface Write {
 /** What one transaction does, and what the log is like after it. */
 interface Plan {
   readonly clear: boolean;
-  readonly removals: readonly number[];
+  readonly cut: Span | null;
   readonly first: number;
   readonly last: number;
   /** False when a deletion goes on in a further transaction. */
@@ -315,7 +310,7 @@ export class LMDBStore
     }
     await this.#environment.commit({
       clear: plan.clear,
-      removals: plan.removals,
+      cut: plan.cut,
       logs: parts,
       appendsFrom,
       values: batch.flatMap(({ values }) => values),
@@ -329,7 +324,7 @@ export class LMDBStore
   #plan(cut: Write['cut']): Plan {
     const first = this.#first;
     const last = this.#last;
-    const plan: Plan = { clear: false, removals: [], first, last, finished: true };
+    const plan: Plan = { clear: false, cut: null, first, last, finished: true };
     if (cut === null || last === 0) return plan;
     const min = Math.max(cut.min, first);
     const max = Math.min(cut.max, last);
@@ -337,17 +332,16 @@ export class LMDBStore
     if (min === first && max === last) return { ...plan, clear: true, first: 0, last: 0 };
     const environment = this.#environment;
     if (min > first) {
-      const removals = environment.logIndexes({ start: min, end: max + 1 });
-      if (max < last) return { ...plan, removals };
+      if (max < last) return { ...plan, cut: { min, max } };
       const [remaining = 0] = environment.logIndexes({ start: min - 1, reverse: true, limit: 1 });
-      return { ...plan, removals, last: remaining };
+      return { ...plan, cut: { min, max: Infinity }, last: remaining };
     }
-    // One key more than a step takes, so that the new first index is known: it may lie behind a
-    // hole.
-    const head = environment.logIndexes({ start: min, limit: STEP_ENTRIES + 1 });
-    const next = head.find((index, at) => at === STEP_ENTRIES || index > max) ?? last;
-    const removals = head.filter((index) => index < next);
-    return { ...plan, removals, first: next, finished: next > max };
+    // A step ends with a block: those that go whole need not be read.
+    const block = environment.blockFrom(min + STEP_ENTRIES);
+    const end = Math.min(max, (block ?? Infinity) - 1);
+    // The new first index may lie behind a hole.
+    const [next = last] = environment.logIndexes({ start: end + 1, limit: 1 });
+    return { ...plan, cut: { min, max: end }, first: next, finished: next > max };
   }
 }
 
@@ -356,7 +350,7 @@ export class LMDBStore
  * may have a directory open; a process that was killed leaves nothing that must be cleaned up.
  *
  * Rejects with `ERR_INVALID_ARGUMENT` for bad options, `ERR_STORE_LOCKED` when the directory is
- * open already, `ERR_STORE_FORMAT` when it holds something else, `ERR_STORE_VERSION` when a newer
+ * open already, `ERR_STORE_FORMAT` when it holds something else, `ERR_STORE_VERSION` when another
  * release made it, `ERR_STORE_READ` when its index is damaged, `ERR_STORE_CORRUPT` when its journal
  * is, `ERR_STORE_FULL` when `mapSize` cannot hold what a crash left in one, `ERR_STORE_OPEN` for
  * anything else.

@@ -78,7 +78,7 @@ it('merges as a map does: removals first, the later of two entries counts', () =
     for (const records of parts) {
       for (const [index, text] of contents(records)) model.set(index, text);
     }
-    const merged = mergeRecords(old, removals, parts);
+    const merged = mergeRecords(old, (index) => removals.has(index), parts);
     const indexes = Array.from({ length: merged.length }, (_, at) => merged.indexAt(at));
     expect(indexes).toEqual([...model.keys()].sort((a, b) => a - b));
     expect(contents(merged)).toEqual(model);

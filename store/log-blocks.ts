@@ -48,22 +48,22 @@ function endOfEntry(view: DataView, at: number): number | undefined {
 }
 
 /**
- * What `old` becomes when the entries with the indexes in `removals` are taken out and those of
- * `parts` put in, the later of two with the same index: all of it, in ascending order.
+ * What `old` becomes when the entries of which `isGone` are taken out and those of `parts` put in,
+ * the later of two with the same index: all of it, in ascending order.
  */
 export function mergeRecords(
   old: readonly Records[],
-  removals: ReadonlySet<number>,
+  isGone: (index: number) => boolean,
   parts: readonly Records[],
 ): Records {
   const entries = new Map<number, Uint8Array>();
-  const take = (records: Records, isGone: (index: number) => boolean): void => {
+  const take = (records: Records, isLeftOut: (index: number) => boolean): void => {
     for (let at = 0; at < records.length; at += 1) {
       const index = records.indexAt(at);
-      if (!isGone(index)) entries.set(index, records.entryAt(at));
+      if (!isLeftOut(index)) entries.set(index, records.entryAt(at));
     }
   };
-  for (const records of old) take(records, (index) => removals.has(index));
+  for (const records of old) take(records, isGone);
   for (const records of parts) take(records, () => false);
   const ordered = [...entries].sort(([a], [b]) => a - b);
   return joinRecords(ordered.map(([, bytes]) => new Records(bytes, [0])));
