@@ -31,7 +31,7 @@ export interface StoredLog {
   readonly isInUse: boolean;
 }
 
-const FORMAT = 'quorate store 2';
+const FORMAT = 'quorate store 3';
 
 type Report = (where: string, error: unknown) => void;
 

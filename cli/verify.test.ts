@@ -170,13 +170,13 @@ describe('verify', () => {
   it('knows a store of a newer release from one of another program', async () => {
     await store(range(1, 5));
     const whole = await readFile(dataFile());
-    const mark = utf8('quorate store 2');
+    const mark = utf8('quorate store 3');
     await damage(dataFile(), mark, mark.length - 1);
     expect(await text()).toMatch(/^bad: .*its format is "quorate store Z"/m);
     expect(await text()).toMatch(/^do: Use the release that wrote it/m);
     await writeFile(dataFile(), whole);
     await damage(dataFile(), mark);
-    expect(await text()).toMatch(/^bad: .*its format is "Zuorate store 2"/m);
+    expect(await text()).toMatch(/^bad: .*its format is "Zuorate store 3"/m);
     expect(await text()).toMatch(/^do: Do not start a node/m);
   });
 

@@ -1,8 +1,8 @@
 import { copyBytes } from '../internal/bytes.ts';
-import { crc32c } from '../internal/crc32c.ts';
 import { Timestamp } from '../internal/timestamp.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
 import { isLogType, type Log, logTypeToString } from '../raft/log.ts';
+import { crc32 } from './crc32.ts';
 import { KEY_BYTES, RECORD_HEAD_BYTES, Records } from './records.ts';
 import type { SpareMemory } from './spare-memory.ts';
 
@@ -74,7 +74,7 @@ export interface Pair {
  */
 function seal(record: Uint8Array, view: DataView, offset: number, end: number, keySum: number) {
   record[offset] = RECORD_VERSION;
-  view.setUint32(offset + CHECKSUM, crc32c(record, offset + ENVELOPE_BYTES, end, keySum));
+  view.setUint32(offset + CHECKSUM, crc32(record, offset + ENVELOPE_BYTES, end, keySum));
 }
 
 /** Throws unless `record` has a version that is understood and the right checksum. */
@@ -92,7 +92,7 @@ function checkEnvelope(record: Uint8Array, key: Uint8Array, what: string): void 
     throw corrupt(what, `expected ${ENVELOPE_BYTES} bytes or more, got ${record.length}`);
   }
   const stored = new DataView(record.buffer, record.byteOffset).getUint32(CHECKSUM);
-  const actual = crc32c(record, ENVELOPE_BYTES, record.length, crc32c(key));
+  const actual = crc32(record, ENVELOPE_BYTES, record.length, crc32(key));
   if (stored !== actual) {
     const [is, ought] = [actual.toString(16), stored.toString(16)];
     throw corrupt(what, `expected checksum ${ought}, its bytes have ${is}`);
@@ -108,7 +108,7 @@ export function checkRecord(key: Uint8Array, record: Uint8Array): void {
 export function encodeValue(key: Uint8Array, value: Uint8Array): Pair {
   const record = new Uint8Array(ENVELOPE_BYTES + value.length);
   record.set(value, ENVELOPE_BYTES);
-  seal(record, new DataView(record.buffer), 0, record.length, crc32c(key));
+  seal(record, new DataView(record.buffer), 0, record.length, crc32(key));
   return { key: copyBytes(key), record };
 }
 
@@ -186,7 +186,7 @@ export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records 
     setInt64(view, key, log.index);
     offset = writeRecord(log, bytes, view, start);
     view.setUint32(key + KEY_BYTES, offset - start);
-    seal(bytes, view, start, offset, crc32c(bytes, key, key + KEY_BYTES));
+    seal(bytes, view, start, offset, crc32(bytes, key, key + KEY_BYTES));
     return key;
   });
   return new Records(bytes, starts);

@@ -3,8 +3,8 @@ import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
 import { platform } from 'node:process';
 import { assert } from '../internal/assert.ts';
 import { bytesEqual, utf8 } from '../internal/bytes.ts';
-import { crc32c } from '../internal/crc32c.ts';
 import { DAMAGE_ADVICE, RaftError } from '../raft/errors.ts';
+import { crc32 } from './crc32.ts';
 import { checkRecord, decodeUint64 } from './entry-codec.ts';
 import { KEY_BYTES, RECORD_HEAD_BYTES, Records } from './records.ts';
 
@@ -15,7 +15,7 @@ export const JOURNAL_FILES = ['journal-0', 'journal-1'] as const;
 const SECTOR_BYTES = 512;
 
 /** The first sector of a file: what it is, its place among the files, its life, a checksum. */
-const FILE_MARK = utf8('quorate journal 1\n');
+const FILE_MARK = utf8('quorate journal 2\n');
 const ORDER = 24;
 const LIFE = 32;
 const HEADER_SUM = 40;
@@ -78,7 +78,7 @@ class Reading {
     if (isBlank(this.#bytes)) return { order: 0, writes: [] };
     const mark = this.#bytes.subarray(0, FILE_MARK.length);
     if (!bytesEqual(mark, FILE_MARK)) throw corrupt(this.#path, 'it does not begin as a journal');
-    const sum = crc32c(this.#bytes, 0, HEADER_SUM);
+    const sum = crc32(this.#bytes, 0, HEADER_SUM);
     if (sum !== this.#view.getUint32(HEADER_SUM)) {
       throw corrupt(this.#path, 'its first sector has another checksum');
     }
@@ -105,7 +105,7 @@ class Reading {
       this.#view.getBigUint64(at + FRAME_LIFE) === this.#life &&
       this.#view.getUint32(at + FRAME_SECTOR) === sector &&
       this.#view.getUint32(at + FRAME_SUM) ===
-        crc32c(this.#bytes, at + FRAME_LIFE, at + FRAME_HEAD_BYTES);
+        crc32(this.#bytes, at + FRAME_LIFE, at + FRAME_HEAD_BYTES);
     const length = isFrame ? this.#view.getUint32(at + FRAME_LENGTH) : 0;
     return at + FRAME_HEAD_BYTES + length > this.#bytes.length ? 0 : length;
   }
@@ -246,7 +246,7 @@ export class JournalFile {
     header.set(FILE_MARK);
     view.setBigUint64(ORDER, BigInt(order));
     view.setBigUint64(LIFE, life);
-    view.setUint32(HEADER_SUM, crc32c(header, 0, HEADER_SUM));
+    view.setUint32(HEADER_SUM, crc32(header, 0, HEADER_SUM));
     await this.#write(header, SECTOR_BYTES, 0);
     this.#life = life;
     this.#next = 1;
@@ -281,7 +281,7 @@ export class JournalFile {
     view.setBigUint64(FRAME_LIFE, this.#life);
     view.setUint32(FRAME_SECTOR, this.#next);
     view.setUint32(FRAME_LENGTH, at - FRAME_HEAD_BYTES);
-    view.setUint32(FRAME_SUM, crc32c(bytes, FRAME_LIFE, FRAME_HEAD_BYTES));
+    view.setUint32(FRAME_SUM, crc32(bytes, FRAME_LIFE, FRAME_HEAD_BYTES));
     return bytes;
   }
 

@@ -14,7 +14,7 @@ import { SpareMemory } from './spare-memory.ts';
 
 const FORMAT_KEY = utf8('format');
 const FORMAT_NAME = 'quorate store ';
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 const FORMAT_MARK = utf8(FORMAT_NAME + FORMAT_VERSION);
 /** Address space that is set aside at the start; LMDB grows it by itself, so this is no limit. */
 const RESERVED_MAP_BYTES = 2 ** 30;

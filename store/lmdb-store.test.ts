@@ -244,9 +244,9 @@ describe('opening an LMDBStore', () => {
 
   it('refuses a newer format by naming both versions', async () => {
     await (await openStore()).close();
-    await tamper('', (db) => db.put(utf8('format'), utf8('quorate store 3')));
+    await tamper('', (db) => db.put(utf8('format'), utf8('quorate store 4')));
     await expect(opening()).rejects.toEqual(
-      coded('ERR_STORE_VERSION', /format version 3, .* understands version 2/),
+      coded('ERR_STORE_VERSION', /format version 4, .* understands version 3/),
     );
     await tamper('', (db) => db.put(utf8('format'), utf8('minutes of the meeting')));
     await expect(opening()).rejects.toEqual(coded('ERR_STORE_FORMAT', /minutes of the meeting/));

@@ -1,5 +1,11 @@
-/** The Castagnoli polynomial, bits reversed. */
-const POLYNOMIAL = 0x82f63b78;
+/** The polynomial of IEEE 802.3, bits reversed. */
+const POLYNOMIAL = 0xedb88320;
+
+/** Three times as fast. The simulator also runs where there is no Node, so it is asked for. */
+const native = globalThis.process?.getBuiltinModule?.('node:zlib')?.crc32;
+
+/** From here on it is worth a call out of JavaScript. */
+const NATIVE_BYTES = 384;
 
 /**
  * Row k gives the effect of a byte that is followed by k zero bytes, so that eight bytes are taken
@@ -21,14 +27,17 @@ function word(at: number): number {
 }
 
 /**
- * CRC-32C (Castagnoli) of a part of `bytes`, as iSCSI, ext4 and RFC 3720 define it.
+ * CRC-32 of a part of `bytes`, as zlib, gzip and IEEE 802.3 define it.
  *
  * @param start first byte that counts
  * @param end first byte that no longer counts
  * @param seed the checksum of what came before, to go on from; 0 to begin
  * @returns an unsigned 32-bit integer
  */
-export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0): number {
+export function crc32(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0): number {
+  if (native !== undefined && end - start >= NATIVE_BYTES) {
+    return native(bytes.subarray(start, end), seed);
+  }
   let crc = ~seed;
   let i = start;
   for (; i + 8 <= end; i += 8) {
