@@ -51,6 +51,7 @@ type Aims = Row['aims'];
 
 const DURABLE = ['ours', 'oursBest', 'wal', 'walBest', 'bolt'] as const;
 const IN_MEMORY = ['oursInMemory', 'goInMemory'] as const;
+const WRITERS = [1, 16, 64, 256, 1024];
 
 function load(
   mode: LoadRow['mode'],
@@ -75,12 +76,15 @@ export function allRows(): Row[] {
     1024: { wal: 4, walBest: 2 },
   };
   const memoryAims: Record<number, number> = { 1: 1, 64: 4, 1024: 5 };
-  const rows = [1, 16, 64, 256, 1024].map((n) => load('write', n, 256, DURABLE, aims[n]));
+  const rows = WRITERS.map((n) => load('write', n, 256, DURABLE, aims[n]));
   for (const [n, goInMemory] of Object.entries(memoryAims)) {
     rows.push(load('write', Number(n), 256, IN_MEMORY, { goInMemory }));
   }
   for (const bytes of [16, 4096, 65_536]) {
-    rows.push(load('write', 64, bytes, pair, bytes === 65_536 ? { wal: 1 } : {}));
+    for (const clients of WRITERS) {
+      const aim = bytes === 65_536 && clients === 64 ? { wal: 1 } : {};
+      rows.push(load('write', clients, bytes, pair, aim));
+    }
   }
   for (const nodes of [1, 5]) rows.push(load('write', 64, 256, pair, {}, nodes));
   rows.push({

@@ -1,9 +1,15 @@
+import { fillYoungHeap } from './young-heap.ts';
+
 /** Memory that is cut into copies, in bytes: the most that a single copy can keep alive. */
 const SLAB_BYTES = 8192;
 /** Engines keep arrays up to this size beside their object, which is as cheap. */
 const LARGEST_INLINE_BYTES = 64;
 /** Copies above this size get memory of their own. */
 const LARGEST_SHARED_BYTES = 1024;
+/** Copies from this size on are few for their bytes; see {@link fillYoungHeap}. */
+const LEAST_LARGE_BYTES = 16_384;
+/** For a large command that comes in, chunks and messages are made besides its copy. */
+const BUFFERS_PER_COPY = 4;
 
 /** A Node `Buffer` has a `slice` of its own, which copies nothing. */
 const copyingSlice = Uint8Array.prototype.slice;
@@ -18,6 +24,7 @@ let used = 0;
 export function sliceOf(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
   const size = end - start;
   if (size <= LARGEST_INLINE_BYTES || size > LARGEST_SHARED_BYTES) {
+    if (size >= LEAST_LARGE_BYTES) fillYoungHeap(BUFFERS_PER_COPY * size);
     return copyingSlice.call(bytes, start, end);
   }
   if (used + size > SLAB_BYTES) {

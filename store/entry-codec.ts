@@ -168,10 +168,10 @@ function writeRecord(log: Log, bytes: Uint8Array, view: DataView, offset: number
 }
 
 /**
- * Entries as they lie on disk, in their order. `memory` is where the buffer of a large write comes
- * from.
+ * Entries as they lie on disk, in their order, but for version and checksum. `memory` is where the
+ * buffer of a large write comes from. Throws `ERR_INVALID_ARGUMENT` for what is no entry.
  */
-export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records {
+export function layOutLogs(logs: readonly Log[], memory?: SpareMemory): Records {
   let sizeBytes = 0;
   for (const log of logs) {
     checkEncodable(log);
@@ -186,10 +186,24 @@ export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records 
     setInt64(view, key, log.index);
     offset = writeRecord(log, bytes, view, start);
     view.setUint32(key + KEY_BYTES, offset - start);
-    seal(bytes, view, start, offset, crc32(bytes, key, key + KEY_BYTES));
     return key;
   });
   return new Records(bytes, starts);
+}
+
+/** Entries as they lie on disk, in their order; see {@link layOutLogs}. */
+export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records {
+  const records = layOutLogs(logs, memory);
+  const { bytes } = records;
+  const view = new DataView(bytes.buffer);
+  let end = 0;
+  for (let at = 0; at < records.length; at += 1) {
+    const start = end + RECORD_HEAD_BYTES;
+    const keySum = crc32(bytes, end, end + KEY_BYTES);
+    end = start + records.sizeAt(at);
+    seal(bytes, view, start, end, keySum);
+  }
+  return records;
 }
 
 /**
@@ -200,8 +214,13 @@ export function encodeLogs(logs: readonly Log[], memory?: SpareMemory): Records 
  * is damaged; both name the index.
  */
 export function decodeRecord(index: number, record: Uint8Array): Log {
+  checkEnvelope(record, encodeUint64(index), `log ${index}`);
+  return readRecord(index, record);
+}
+
+/** What {@link decodeRecord} does, of a record that has neither version nor checksum. */
+export function readRecord(index: number, record: Uint8Array): Log {
   const what = `log ${index}`;
-  checkEnvelope(record, encodeUint64(index), what);
   if (record.length < LOG_HEADER_BYTES) {
     throw corrupt(what, `expected ${LOG_HEADER_BYTES} bytes or more, got ${record.length}`);
   }

@@ -3,6 +3,8 @@ import { ErrKeyNotFound, ErrLogNotFound } from '../raft/errors.ts';
 import type { Log, RangeReadingLogStore, TailReplacingLogStore } from '../raft/log.ts';
 import type { AtomicStableStore, StableWrite } from '../raft/stable.ts';
 import { checkInteger, checkLogs, checkRange, collectRange } from './arguments.ts';
+import { layOutLogs, readRecord } from './entry-codec.ts';
+import type { Records } from './records.ts';
 
 /** Bytes as a key of a `Map`; every byte counts, UTF-8 or not. */
 function mapKey(key: Uint8Array): string {
@@ -10,16 +12,87 @@ function mapKey(key: Uint8Array): string {
 }
 
 const PAGE_ENTRIES = 256;
+/** Pages at the end of the log that stay objects. */
+const YOUNG_PAGES = 4;
+/** A page of more stays as it is: to copy it would take this thread too long at once. */
+const MOST_PACKED_BYTES = 1 << 20;
 
 /** Neighbouring entries; a place is empty where there is none. */
-interface Page {
-  readonly logs: (Log | undefined)[];
-  count: number;
+class Page {
+  #logs: (Log | undefined)[];
+  /** What the entries have become that nobody is expected to ask for. */
+  #records: Records | null = null;
+  #count = 0;
+
+  constructor() {
+    this.#logs = new Array<Log | undefined>(PAGE_ENTRIES).fill(undefined);
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  find(index: number): Log | undefined {
+    if (this.#records === null) return this.#logs[index % PAGE_ENTRIES];
+    const record = this.#records.find(index);
+    return record === undefined ? undefined : readRecord(index, record.slice());
+  }
+
+  /** The lowest and the highest index. */
+  get ends(): [number, number] {
+    const all = this.#all();
+    return [all[0]?.index ?? 0, all.at(-1)?.index ?? 0];
+  }
+
+  set(index: number, log: Log | undefined): void {
+    this.#unpack();
+    const at = index % PAGE_ENTRIES;
+    this.#count += Number(log !== undefined) - Number(this.#logs[at] !== undefined);
+    this.#logs[at] = log;
+  }
+
+  /**
+   * Turns the entries into bytes: a million objects is what the collector goes through each time,
+   * and the view of a command may hold all of the message in which it came.
+   */
+  pack(): void {
+    if (this.#records !== null) return;
+    const logs = this.#all();
+    let sizeBytes = 0;
+    for (const { data, extensions } of logs) {
+      sizeBytes += (data?.length ?? 0) + (extensions?.length ?? 0);
+    }
+    if (sizeBytes > MOST_PACKED_BYTES) return;
+    try {
+      this.#records = layOutLogs(logs);
+    } catch {
+      // What no format has room for, such as a type that nobody knows, is for the node to refuse.
+      return;
+    }
+    this.#logs = [];
+  }
+
+  #unpack(): void {
+    if (this.#records === null) return;
+    const logs = this.#all();
+    this.#records = null;
+    this.#logs = new Array<Log | undefined>(PAGE_ENTRIES).fill(undefined);
+    for (const log of logs) this.#logs[log.index % PAGE_ENTRIES] = log;
+  }
+
+  #all(): Log[] {
+    const records = this.#records;
+    if (records === null) return this.#logs.filter((log) => log !== undefined);
+    return Array.from({ length: records.length }, (_, at) => {
+      return readRecord(records.indexAt(at), records.pairAt(at).record.slice());
+    });
+  }
 }
 
 /**
  * A log and stable store in memory, for tests and simulations: everything is gone with the process.
- * Every call answers at once. Entries are kept as they are given, not copied. Go: `InmemStore`.
+ * Every call answers at once. The newest entries are kept as they are given, not copied; older ones
+ * as bytes, of which a new object is made when one is asked for. Go: `InmemStore`.
  */
 export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, AtomicStableStore {
   /** A map of all entries would cost much more; a list would allow no gap. */
@@ -115,15 +188,12 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
   }
 
   #find(index: number): Log | undefined {
-    return this.#pages.get(Math.floor(index / PAGE_ENTRIES))?.logs[index % PAGE_ENTRIES];
+    return this.#pages.get(Math.floor(index / PAGE_ENTRIES))?.find(index);
   }
 
   #insert(logs: readonly Log[]): void {
     for (const log of logs) {
-      const page = this.#pageOf(log.index);
-      const at = log.index % PAGE_ENTRIES;
-      if (page.logs[at] === undefined) page.count += 1;
-      page.logs[at] = log;
+      this.#pageOf(log.index).set(log.index, log);
       if (this.#first === 0 || log.index < this.#first) this.#first = log.index;
       if (log.index > this.#last) this.#last = log.index;
     }
@@ -133,8 +203,9 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
     const number = Math.floor(index / PAGE_ENTRIES);
     let page = this.#pages.get(number);
     if (page === undefined) {
-      page = { logs: new Array<Log | undefined>(PAGE_ENTRIES).fill(undefined), count: 0 };
+      page = new Page();
       this.#pages.set(number, page);
+      this.#pages.get(number - YOUNG_PAGES)?.pack();
     }
     return page;
   }
@@ -142,13 +213,16 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
   #delete(min: number, max: number): void {
     for (const [number, page] of this.#pages) {
       const start = number * PAGE_ENTRIES;
-      const end = Math.min(max - start, PAGE_ENTRIES - 1);
-      for (let at = Math.max(min - start, 0); at <= end; at += 1) {
-        if (page.logs[at] === undefined) continue;
-        page.logs[at] = undefined;
-        page.count -= 1;
+      const end = start + PAGE_ENTRIES - 1;
+      if (min > end || max < start) continue;
+      if (min <= start && max >= end) {
+        this.#pages.delete(number);
+        continue;
       }
-      if (page.count === 0) this.#pages.delete(number);
+      for (let index = Math.max(min, start); index <= Math.min(max, end); index += 1) {
+        page.set(index, undefined);
+      }
+      if (page.isEmpty) this.#pages.delete(number);
     }
     this.#findEnds();
   }
@@ -161,8 +235,8 @@ export class InmemStore implements TailReplacingLogStore, RangeReadingLogStore, 
       oldest = Math.min(oldest, number);
       newest = Math.max(newest, number);
     }
-    this.#first = this.#pages.get(oldest)?.logs.find((log) => log !== undefined)?.index ?? 0;
-    this.#last = this.#pages.get(newest)?.logs.findLast((log) => log !== undefined)?.index ?? 0;
+    [this.#first] = this.#pages.get(oldest)?.ends ?? [0];
+    [, this.#last] = this.#pages.get(newest)?.ends ?? [0, 0];
   }
 }
 
