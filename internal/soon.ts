@@ -1,7 +1,7 @@
 const settled = Promise.resolve();
 
 /**
- * Runs `run` when what runs now is done, before anything else happens: `queueMicrotask` without the
+ * Runs `run` when what runs now is done, before any timer or event: `queueMicrotask` without the
  * bookkeeping that Node adds to it. What `run` throws becomes an unhandled rejection.
  */
 export function soon(run: () => void): void {

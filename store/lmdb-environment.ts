@@ -239,7 +239,9 @@ export class LMDBEnvironment implements Environment {
   async commit(transaction: Transaction): Promise<void> {
     const { clear, logs, values } = transaction;
     const change = this.#changeOf(transaction);
-    if (logs.length > 0 && this.#mapSize !== undefined) this.#checkRoom(change, this.#mapSize);
+    if (logs.length > 0 && this.#mapSize !== undefined) {
+      this.#checkRoom(change, countOf(logs), this.#mapSize);
+    }
     const answers: Promise<boolean>[] = [];
     try {
       // Nothing in here may throw: what was queued before it would be written all the same.
@@ -296,7 +298,7 @@ export class LMDBEnvironment implements Environment {
   }
 
   /** LMDB as lmdb-js ships it has no limit of its own: it maps more whenever it needs more. */
-  #checkRoom({ blocks }: Change, mapSize: number): void {
+  #checkRoom({ blocks }: Change, logs: number, mapSize: number): void {
     const stats = this.#values.getStats();
     const pageSize = statistic(stats, 'pageSize');
     let pages = META_PAGES + SPARE_PAGES + pagesInUse(stats) + pagesInUse(this.#logs.getStats());
@@ -310,7 +312,7 @@ export class LMDBEnvironment implements Environment {
     if (neededBytes <= mapSize) return;
     throw new RaftError(
       'ERR_STORE_FULL',
-      `the store at ${this.path} is full: with ${countOf(blocks)} more logs it would use ` +
+      `the store at ${this.path} is full: with ${logs} more logs it would use ` +
         `${neededBytes} bytes of the ${mapSize} that mapSize allows`,
     );
   }

@@ -141,7 +141,7 @@ export class BoundedPipeline implements AppendPipeline {
     this.#blocked.clear();
   }
 
-  /** Resolves when fewer than `maxInFlight` requests are in flight; undefined when they are. */
+  /** Resolves when fewer than `maxInFlight` requests are in flight; undefined when they are now. */
   #slot(): Promise<void> | undefined {
     const { maxInFlight, timeoutMs } = this.#options;
     if (this.#failure !== null) return Promise.reject(this.#failure);

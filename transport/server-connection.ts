@@ -45,7 +45,7 @@ interface Slot {
  *
  * Requests are handed to the node as soon as they are complete, without waiting for the answer to
  * the one before, so that the node can write what several of them bring in one go. Answers leave in
- * the order of the requests; those that are ready in one turn leave together. An InstallSnapshot
+ * the order of the requests; those that are ready in one breath leave together. An InstallSnapshot
  * ends the reading ahead: the bytes behind it are its own.
  */
 export class ServerConnection implements StreamHandler {

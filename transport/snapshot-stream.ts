@@ -87,13 +87,14 @@ export class IncomingSnapshot implements AsyncIterable<Uint8Array> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
-    while (this.#missingBytes + this.#waitingBytes > 0) {
+    for (;;) {
       if (this.#isAbandoned) {
         throw new RaftError(
           'ERR_SNAPSHOT_ABANDONED',
           'the snapshot was answered before it was read',
         );
       }
+      if (this.#missingBytes + this.#waitingBytes === 0) return;
       const chunk = this.#chunks.shift();
       if (chunk !== undefined) {
         this.#waitingBytes -= chunk.length;
@@ -123,6 +124,7 @@ export class IncomingSnapshot implements AsyncIterable<Uint8Array> {
 
   /** Nobody will read the rest. */
   abandon(): void {
+    if (this.#missingBytes + this.#waitingBytes === 0) return;
     this.#isAbandoned = true;
     while (this.#chunks.shift() !== undefined);
     this.#waitingBytes = 0;

@@ -296,6 +296,14 @@ describe('a pipeline', () => {
     }
   });
 
+  it('of a transport without types may answer with a plain value', async () => {
+    const { senders, pipeline, kinds, effect } = setUp();
+    Object.assign(pipeline, { appendEntries: () => ({}) });
+    senders.append(effect({ pipelined: true }));
+    await turn();
+    expect(kinds()).toEqual(['appendSent', 'senderReady']);
+  });
+
   it('that cannot be had is done without, for good (S84)', async () => {
     const { senders, trans, sent, kinds, effect } = setUp();
     trans.appendEntriesPipeline = () => Promise.reject(ErrPipelineReplicationNotSupported);

@@ -201,7 +201,8 @@ export class PeerSenders {
     };
     let accepted: Promise<unknown>;
     try {
-      accepted = pipeline.transport.appendEntries(request);
+      // A transport of a user may answer with a plain value.
+      accepted = Promise.resolve(pipeline.transport.appendEntries(request));
     } catch (error) {
       accepted = Promise.reject(error);
     }

@@ -121,9 +121,10 @@ describe('a snapshot that comes in', () => {
     ['too long', 40],
     ['not expected to have any byte', 0],
   ])('that is %s is thrown away, and no byte too many is written (#651)', async (_, size) => {
-    const { sink, receiver, receive } = setUp();
+    const { sink, receiver, receive, lines } = setUp();
     receiver.expect(1, chunks(5).reader);
     const { error } = await receive(size);
+    expect(lines[0]).toBe('error: failed to copy snapshot');
     expect(error?.message).toBe(`too long: expected a snapshot of ${size} bytes, got ${size + 10}`);
     expect([sink.written, sink.calls]).toEqual([size, ['cancel']]);
   });

@@ -109,7 +109,11 @@ export class SnapshotReceiver {
       return sink.id();
     } catch (thrown) {
       const error = asError(thrown);
-      if (error instanceof RaftError && error.code === 'ERR_SHORT_SNAPSHOT') {
+      if (
+        error instanceof RaftError &&
+        error.code === 'ERR_SHORT_SNAPSHOT' &&
+        bytes < effect.size
+      ) {
         log.error({ received: `${bytes} / ${effect.size}` }, 'failed to receive whole snapshot');
       } else {
         log.error({ error }, failure);
