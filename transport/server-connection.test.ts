@@ -240,7 +240,7 @@ describe('a snapshot', () => {
     await turn();
     expect(stream.writes).toEqual([answered(done)]);
     expect(terms(taken())).toEqual([2]);
-    await expect(read(rpc)).resolves.toBe('');
+    await expect(read(rpc)).rejects.toMatchObject({ code: 'ERR_SNAPSHOT_ABANDONED' });
   });
 
   it('that nobody reads makes the peer wait', async () => {
