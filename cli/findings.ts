@@ -22,7 +22,7 @@ export const REMEDIES: Readonly<Record<Remedy, string>> = {
   'newer-release': 'Use the release that wrote it, or another that knows the version named above.',
 };
 
-/** What to do: of some errors another release, which mostly is a newer one, wrote the cause. */
+/** What to do about an error: some say that another release, mostly a newer one, is needed. */
 export function remedyFor(code: string): Remedy {
   return code === 'ERR_STORE_VERSION' || code === 'ERR_UNSUPPORTED_SNAPSHOT'
     ? 'newer-release'

@@ -3,6 +3,8 @@ const MOST_WORDS = 4096;
 const WORD_BYTES = 8;
 /** So many bytes of buffers are worth one on the heap. */
 const BUFFER_BYTES_PER_HEAP_BYTE = 2;
+/** A young heap is no larger unless somebody asked for it: more would be filled for nothing. */
+const MOST_FILLED_WORDS = (16 << 20) / WORD_BYTES;
 
 /** Seen from outside, so that no compiler leaves the arrays out. */
 export let filler: readonly unknown[] = [];
@@ -17,6 +19,7 @@ export let filler: readonly unknown[] = [];
  * threads, every 26 MiB. A third of the processor time of a node that sent a snapshot went there.
  */
 export function fillYoungHeap(bufferBytes: number): void {
-  let words = Math.ceil(bufferBytes / BUFFER_BYTES_PER_HEAP_BYTE / WORD_BYTES);
+  const worth = Math.ceil(bufferBytes / BUFFER_BYTES_PER_HEAP_BYTE / WORD_BYTES);
+  let words = Math.min(worth, MOST_FILLED_WORDS);
   for (; words > 0; words -= MOST_WORDS) filler = new Array(Math.min(words, MOST_WORDS));
 }

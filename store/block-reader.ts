@@ -1,6 +1,6 @@
 import type { Database } from 'lmdb';
 import { corrupt, decodeUint64, encodeUint64 } from './entry-codec.ts';
-import { readError } from './lmdb-errors.ts';
+import { readBinary, readError } from './lmdb-errors.ts';
 import { type Block, readBlock } from './log-blocks.ts';
 import type { Records } from './records.ts';
 
@@ -94,29 +94,35 @@ export class BlockReader {
    * something may stay. A block that goes whole is not read: it may be large, cold and damaged.
    */
   touched(cut: Span | null, overwritten: Span | null): Touched {
-    const removed: number[] = [];
-    const old: Records[] = [];
     const low = Math.min(cut?.min ?? Infinity, overwritten?.min ?? Infinity);
     const high = Math.max(cut?.max ?? 0, overwritten?.max ?? 0);
-    const look = (first: number, next: number): void => {
-      if (cut === null || first < cut.min || next - 1 > cut.max) {
-        const { records, damage } = this.#block(first);
-        this.#assertWhole(damage);
-        const last = records.indexAt(records.length - 1);
-        if (last >= next) this.#assertWhole(`the block of entry ${first} reaches up to ${last}`);
-        if (last < low) return;
+    const firsts: number[] = [];
+    for (const first of this.#firsts({ start: this.#blockWith(low) ?? low, reverse: false })) {
+      firsts.push(first);
+      if (first > high) break;
+    }
+    const removed: number[] = [];
+    const old: Records[] = [];
+    for (const [at, first] of firsts.entries()) {
+      if (first > high) break;
+      const end = (firsts[at + 1] ?? Infinity) - 1;
+      if (cut === null || first < cut.min || end > cut.max) {
+        const records = this.#whole(first, end);
+        if (records.indexAt(records.length - 1) < low) continue;
         old.push(records);
       }
       removed.push(first);
-    };
-    let before: number | null = null;
-    for (const first of this.#firsts({ start: this.#blockWith(low) ?? low, reverse: false })) {
-      if (before !== null) look(before, first);
-      before = first > high ? null : first;
-      if (before === null) break;
     }
-    if (before !== null) look(before, Infinity);
     return { removed, old };
+  }
+
+  /** All of a block whose entries must not lie above `end`. */
+  #whole(first: number, end: number): Records {
+    const { records, damage } = this.#block(first);
+    this.#assertWhole(damage);
+    const last = records.indexAt(records.length - 1);
+    if (last > end) this.#assertWhole(`the block of entry ${first} reaches up to ${last}`);
+    return records;
   }
 
   /** Blocks that may have an index from `low` to `high`, in order. */
@@ -150,17 +156,9 @@ export class BlockReader {
   }
 
   #block(first: number): Block {
-    const value = this.#value(first);
+    const value = readBinary(this.#logs, encodeUint64(first), `log ${first}`, this.#path);
     if (value === undefined) return readBlock(first, new Uint8Array());
     // lmdb-js gives a Buffer, whose `slice` copies nothing: what callers get would be the block.
     return readBlock(first, new Uint8Array(value.buffer, value.byteOffset, value.length));
-  }
-
-  #value(first: number): Uint8Array | undefined {
-    try {
-      return this.#logs.getBinary(encodeUint64(first));
-    } catch (thrown) {
-      throw readError(thrown, `log ${first}`, this.#path);
-    }
   }
 }

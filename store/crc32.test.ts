@@ -13,7 +13,7 @@ function bitByBit(bytes: Uint8Array): number {
 }
 
 describe('crc32', () => {
-  it('gives the check value of the catalogue, and what Python and Go say of other bytes', () => {
+  it('gives the check value of the catalogue, and what Python says of other bytes', () => {
     expect(crc32(utf8('123456789'))).toBe(0xcbf43926);
     expect(crc32(new Uint8Array(32))).toBe(0x190a55ad);
     expect(crc32(new Uint8Array(32).fill(0xff))).toBe(0xff6cab0b);

@@ -201,8 +201,8 @@ export class JournaledEnvironment implements Environment {
     for (const { file } of [this.#active, this.#spare]) await file.close();
   }
 
-  #isForJournal({ clear, cut, logs, appendsFrom, values }: Transaction): boolean {
-    if (clear || cut !== null || values.length > 0 || appendsFrom > 0) return false;
+  #isForJournal({ clear, cut, logs, overwritten, values }: Transaction): boolean {
+    if (clear || cut !== null || values.length > 0 || overwritten !== null) return false;
     return logs.length > 0 && !isTooLargeForJournal(logs);
   }
 
@@ -273,7 +273,7 @@ export class JournaledEnvironment implements Environment {
     for (let at = 0; at < writes.length; ) {
       const logs = takeMoved(writes, at);
       at += logs.length;
-      await this.#inner.commit({ clear: false, cut: null, logs, appendsFrom: 0, values: [] });
+      await this.#inner.commit({ clear: false, cut: null, logs, overwritten: null, values: [] });
     }
   }
 

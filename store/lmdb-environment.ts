@@ -7,7 +7,7 @@ import { RaftError } from '../raft/errors.ts';
 import { BlockReader, type IndexRange, type Span } from './block-reader.ts';
 import { checkDirectory, growTo, syncDirectory } from './data-files.ts';
 import { encodeUint64, type Pair } from './entry-codec.ts';
-import { openError, readError, writeError } from './lmdb-errors.ts';
+import { openError, readBinary, writeError } from './lmdb-errors.ts';
 import { blocksOf, keyOf, mergeRecords } from './log-blocks.ts';
 import { countOf, joinRecords, type Records, sizeOf } from './records.ts';
 import { SpareMemory } from './spare-memory.ts';
@@ -38,8 +38,8 @@ export interface Transaction {
   readonly cut: Span | null;
   /** Logs to store, in this order. */
   readonly logs: readonly Records[];
-  /** Position among all logs from which on each key is above all that are stored before it. */
-  readonly appendsFrom: number;
+  /** Where the logs lie; `null` when nothing is cut and each is above all that is stored before. */
+  readonly overwritten: Span | null;
   readonly values: readonly Pair[];
 }
 
@@ -131,19 +131,6 @@ interface Change {
   readonly spare: Uint8Array | null;
 }
 
-/** The lowest and the highest index of logs in any order. */
-function spanOf(logs: readonly Records[]): Span {
-  let min = Infinity;
-  let max = 0;
-  for (const records of logs) {
-    for (let at = 0; at < records.length; at += 1) {
-      min = Math.min(min, records.indexAt(at));
-      max = Math.max(max, records.indexAt(at));
-    }
-  }
-  return { min, max };
-}
-
 /** Directories that this process has open: LMDB would share one environment between two stores. */
 const openPaths = new Set<string>();
 
@@ -222,7 +209,7 @@ export class LMDBEnvironment implements Environment {
 
   /** A copy of a stable value's record that no later call changes. */
   readValue(key: Uint8Array, what: string): Uint8Array | undefined {
-    return this.#read(this.#values, key, what);
+    return readBinary(this.#values, key, what, this.path);
   }
 
   /** Indexes of logs that are on the disk, in order. */
@@ -274,27 +261,20 @@ export class LMDBEnvironment implements Environment {
     openPaths.delete(this.path);
   }
 
-  #changeOf({ clear, cut, logs, appendsFrom }: Transaction): Change {
-    if (cut === null && appendsFrom === 0) {
+  #changeOf({ clear, cut, logs, overwritten }: Transaction): Change {
+    if (cut === null && overwritten === null) {
       const all = joinRecords(logs, this.#memory);
       const spare = logs.length > 1 ? all.bytes : null;
       return { removed: [], blocks: blocksOf(all), isAppended: true, spare };
     }
-    const overwritten = appendsFrom === 0 ? null : spanOf(logs);
+    // Entries on both sides of others would become one block, in which nobody would look for them.
+    assert(logs.length === 0 || overwritten !== null, 'logs beside a cut must say where they lie');
     const { removed, old } = clear
       ? { removed: [], old: [] }
       : this.#blocks.touched(cut, overwritten);
     const isGone = (index: number) => cut !== null && index >= cut.min && index <= cut.max;
     const blocks = blocksOf(mergeRecords(old, isGone, logs));
     return { removed: removed.map(encodeUint64), blocks, isAppended: false, spare: null };
-  }
-
-  #read(database: Bytes, key: Uint8Array, what: string): Uint8Array | undefined {
-    try {
-      return database.getBinary(key);
-    } catch (thrown) {
-      throw readError(thrown, what, this.path);
-    }
   }
 
   /** LMDB as lmdb-js ships it has no limit of its own: it maps more whenever it needs more. */

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { constants } from 'node:os';
+import type { Database } from 'lmdb';
 import { asError, RaftError } from '../raft/errors.ts';
 
 const MDB_MAP_FULL = -30_792;
@@ -68,4 +69,18 @@ export function readError(thrown: unknown, what: string, path: string): RaftErro
   const cause = asError(thrown);
   const text = `cannot read ${what} from the store at ${path}: ${cause.message}`;
   return new RaftError('ERR_STORE_READ', text, { cause });
+}
+
+/** What lies under a key, `undefined` when nothing does; `what` names it in the error. */
+export function readBinary(
+  database: Database<Uint8Array, Uint8Array>,
+  key: Uint8Array,
+  what: string,
+  path: string,
+): Uint8Array | undefined {
+  try {
+    return database.getBinary(key);
+  } catch (thrown) {
+    throw readError(thrown, what, path);
+  }
 }

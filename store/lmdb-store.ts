@@ -298,13 +298,15 @@ export class LMDBStore
     const plan = this.#plan(batch[0]?.cut ?? null);
     let { first, last } = plan;
     const parts: Records[] = [];
-    let count = 0;
-    let appendsFrom = 0;
+    let isAppended = plan.cut === null;
+    let min = Infinity;
+    let max = 0;
     for (const { stored, logs } of batch) {
       if (stored === null) continue;
       parts.push(logs);
-      count += logs.length;
-      if (!stored.ascending || stored.min <= last) appendsFrom = count;
+      if (!stored.ascending || stored.min <= last) isAppended = false;
+      min = Math.min(min, stored.min);
+      max = Math.max(max, stored.max);
       first = first === 0 ? stored.min : Math.min(first, stored.min);
       last = Math.max(last, stored.max);
     }
@@ -312,7 +314,7 @@ export class LMDBStore
       clear: plan.clear,
       cut: plan.cut,
       logs: parts,
-      appendsFrom,
+      overwritten: isAppended || parts.length === 0 ? null : { min, max },
       values: batch.flatMap(({ values }) => values),
     });
     this.#first = first;

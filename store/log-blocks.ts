@@ -1,6 +1,6 @@
 import { joinRecords, KEY_BYTES, RECORD_HEAD_BYTES, Records } from './records.ts';
 
-/** With the header of its first page a block fills at most sixteen pages. */
+/** With the header of its first page a block fills at most sixteen pages of 4 KiB. */
 const MOST_BLOCK_BYTES = 16 * 4096 - 24;
 
 /** What one value of LMDB holds: neighbouring entries, in ascending order. */

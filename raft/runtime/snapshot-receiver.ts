@@ -94,6 +94,7 @@ export class SnapshotReceiver {
     const message = 'snapshot network transfer progress';
     const progress = new SnapshotProgress(log, clock, message, effect.size, {});
     let bytes = 0;
+    let isShort = false;
     let failure = 'failed to copy snapshot';
     try {
       await this.#pump.each(reader, async (chunk) => {
@@ -102,18 +103,15 @@ export class SnapshotReceiver {
         await sink.write(chunk);
         progress.count(chunk.length);
       });
-      if (bytes < effect.size) throw wrongSize('short read', effect.size, bytes);
+      isShort = bytes < effect.size;
+      if (isShort) throw wrongSize('short read', effect.size, bytes);
       failure = 'failed to finalize snapshot';
       await watchdog.whileSnapshot('close of a snapshot', sink.close());
       this.#o.log.info({ bytes }, 'copied to local snapshot');
       return sink.id();
     } catch (thrown) {
       const error = asError(thrown);
-      if (
-        error instanceof RaftError &&
-        error.code === 'ERR_SHORT_SNAPSHOT' &&
-        bytes < effect.size
-      ) {
+      if (isShort) {
         log.error({ received: `${bytes} / ${effect.size}` }, 'failed to receive whole snapshot');
       } else {
         log.error({ error }, failure);
