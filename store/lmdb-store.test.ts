@@ -293,6 +293,26 @@ describe('opening an LMDBStore', () => {
     expect([third.firstIndex(), third.lastIndex()]).toEqual([4, 4]);
   });
 
+  it('overwrites in several blocks at once, and keeps what lies between', async () => {
+    for (const places of [
+      [5, 250],
+      [250, 5],
+      [299, 305, 5],
+      [5, 305],
+    ]) {
+      const store = await newLMDBStore({ path: join(path, places.join('-')) });
+      await store.storeLogs(entries(1, 300, 1000));
+      const again = (index: number) =>
+        entries(index, index, 10).map((log) => ({ ...log, term: 9 }));
+      await Promise.all(places.map((index) => store.storeLogs(again(index))));
+      for (let index = 1; index <= 300; index += 1) {
+        expect(store.getLog(index).term === 9).toBe(places.includes(index));
+      }
+      expect(store.lastIndex()).toBe(Math.max(300, ...places));
+      await store.close();
+    }
+  });
+
   it('rewrites no block that claims entries of the next one', async () => {
     const store = await openStore();
     await store.storeLogs([...entries(1, 3), ...entries(4, 4, 70_000)]);
