@@ -1,6 +1,5 @@
-import type { Database } from 'lmdb';
 import { corrupt, decodeUint64, encodeUint64 } from './entry-codec.ts';
-import { readBinary, readError } from './lmdb-errors.ts';
+import { type BinaryDatabase, readBinary, readError } from './lmdb-errors.ts';
 import { type Block, readBlock } from './log-blocks.ts';
 import type { Records } from './records.ts';
 
@@ -29,13 +28,13 @@ export interface Touched {
 
 /** Finds entries in the blocks of a log that lies in LMDB, and the blocks that a change touches. */
 export class BlockReader {
-  readonly #logs: Database<Uint8Array, Uint8Array>;
+  readonly #logs: BinaryDatabase;
   readonly #path: string;
   /** Blocks that were read; a block never changes, another one takes its place. */
   readonly #kept: Records[] = [];
 
   /** @param path of the store, for errors */
-  constructor(logs: Database<Uint8Array, Uint8Array>, path: string) {
+  constructor(logs: BinaryDatabase, path: string) {
     this.#logs = logs;
     this.#path = path;
   }

@@ -1,6 +1,5 @@
 import { statfs } from 'node:fs/promises';
 import { constants } from 'node:os';
-import type { Database } from 'lmdb';
 import { asError, RaftError } from '../raft/errors.ts';
 
 const MDB_MAP_FULL = -30_792;
@@ -11,6 +10,15 @@ const FULL_CODES: readonly unknown[] = [
   constants.errno.ENOSPC,
   constants.errno.EDQUOT,
 ];
+
+/**
+ * What is read of a database of LMDB. Said here, because declarations that name lmdb-js make
+ * every user compile its own, which not every compiler takes.
+ */
+export interface BinaryDatabase {
+  getBinary(key: Uint8Array): Uint8Array | undefined;
+  getKeys(range: { start: Uint8Array; reverse: boolean }): Iterable<Uint8Array>;
+}
 
 function property(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
@@ -73,7 +81,7 @@ export function readError(thrown: unknown, what: string, path: string): RaftErro
 
 /** What lies under a key, `undefined` when nothing does; `what` names it in the error. */
 export function readBinary(
-  database: Database<Uint8Array, Uint8Array>,
+  database: BinaryDatabase,
   key: Uint8Array,
   what: string,
   path: string,

@@ -108,6 +108,12 @@ describe('every import', () => {
     expect(foreignPackages(graph, entries, dependencies)).toEqual([]);
   });
 
+  it('of lmdb is made in one file, whose declarations do not name it', () => {
+    const users = [...graph.values()].flat().filter(({ specifier }) => specifier === 'lmdb');
+    const paths = new Set(users.map(({ from }) => from.path).filter((path) => !isTest(path)));
+    expect([...paths]).toEqual(['store/lmdb-environment.ts']);
+  });
+
   it('of the front door leads to no native module', () => {
     const pure = new Set(Object.keys(manifest.dependencies).filter((name) => name !== 'lmdb'));
     expect(foreignPackages(graph, ['index.ts'], pure)).toEqual([]);
