@@ -91,6 +91,7 @@ async function measureRow(row: Row, plan: Plan): Promise<RowResult> {
         const sample = await roundOf(runner, (error) => {
           repeated[name] = (repeated[name] ?? 0) + 1;
           console.error(`${contenders[name].name}: a round is made again: ${String(error)}`);
+          console.error(runner.logs());
         });
         samples[name] = [...(samples[name] ?? []), sample];
       }

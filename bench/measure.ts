@@ -25,6 +25,8 @@ export interface Length {
 /** Somebody who takes part in a row, and can be asked for one round after the other. */
 export interface Runner {
   round(): Promise<Sample>;
+  /** The ends of what its nodes have logged. */
+  logs(): string;
   close(): Promise<void>;
 }
 
@@ -32,10 +34,18 @@ const ASK_AGAIN_MS = 2;
 const LONG_MS = 900_000;
 const IDLE_MS = 3000;
 const MIB = 2 ** 20;
+const LOG_LINES = 8;
 
 function pidsOf(cluster: Cluster, leader: string): number[] {
   const others = cluster.running().filter((id) => id !== leader);
   return [leader, ...others].map((id) => cluster.peer(id).pid);
+}
+
+function logsOf(cluster: Cluster): string {
+  const lines = cluster.running().flatMap((id) => {
+    return cluster.peer(id).log.trimEnd().split('\n').slice(-LOG_LINES);
+  });
+  return lines.join('\n');
 }
 
 /** A cluster for the rounds of a row; it is closed when it cannot be made ready for them. */
@@ -81,6 +91,7 @@ async function loadRunner(row: LoadRow, contender: Contender, length: Length): P
         peakBytes: after.map(({ peakBytes }) => peakBytes),
       };
     },
+    logs: () => logsOf(cluster),
     async close() {
       // A follower of Go that fell behind comes back by 64 entries in a commit timeout: after a
       // load in memory that can take minutes.
@@ -124,6 +135,7 @@ async function failoverRunner({ timeoutMs }: FailoverRow, contender: Contender):
       await cluster.start(leader);
       return { value };
     },
+    logs: () => logsOf(cluster),
     close: () => cluster.close(),
   };
 }
@@ -153,6 +165,7 @@ async function catchUpRunner({ entries }: CatchUpRow, contender: Contender): Pro
       await cluster.agreement();
       return { value: await timeToRefill(cluster) };
     },
+    logs: () => logsOf(cluster),
     close: () => cluster.close(),
   };
 }
@@ -170,6 +183,7 @@ async function restartRunner({ entries }: RestartRow, contender: Contender): Pro
       await Promise.all(ids.map((id) => caughtUp(cluster, id, next)));
       return { value: performance.now() - startMs };
     },
+    logs: () => logsOf(cluster),
     close: () => cluster.close(),
   };
 }
@@ -185,6 +199,7 @@ async function installRunner({ bytes }: InstallRow, contender: Contender): Promi
       const costs = await Promise.all(pidsOf(cluster, await cluster.leader()).map(costOf));
       return { value, peakBytes: costs.map(({ peakBytes }) => peakBytes) };
     },
+    logs: () => logsOf(cluster),
     close: () => cluster.close(),
   };
 }
@@ -223,7 +238,7 @@ export async function newRunner(row: Row, who: Contender, length: Length): Promi
     case 'install':
       return installRunner(row, who);
     case 'idle':
-      return { round: () => idle(who), close: async () => {} };
+      return { round: () => idle(who), logs: () => '', close: async () => {} };
     default:
       return row satisfies never;
   }

@@ -56,6 +56,16 @@ it('saves a value of undefined too', () => {
   expect([...snapshot]).toEqual([['a', undefined]]);
 });
 
+it('keeps the old values of more cells than fit on one page', () => {
+  const count = 10_000;
+  const map = newCowMap<number, number>();
+  for (let i = 0; i < count; i += 1) map.set(i, i);
+  const snapshot = map.snapshot();
+  for (const factor of [-1, -2]) for (let i = 0; i < count; i += 1) map.set(i, factor * i);
+  expect([...snapshot]).toEqual(Array.from({ length: count }, (_, i) => [i, i]));
+  expect(map.get(count - 1)).toBe(-2 * (count - 1));
+});
+
 type Action =
   | { readonly kind: 'set'; readonly key: number; readonly value: number }
   | { readonly kind: 'delete'; readonly key: number }

@@ -1,5 +1,8 @@
 import { RaftError } from '../raft/errors.ts';
 
+/** A map that grows beyond this copies so much at once that the loop feels it. */
+const PAGE_CELLS = 4096;
+
 /**
  * One insertion of a key. Cells form a chain in the order of insertion. A deleted cell stays in the
  * chain as long as an open snapshot contains it, so that a walk along the chain never gets lost.
@@ -8,18 +11,45 @@ import { RaftError } from '../raft/errors.ts';
 interface Cell<K, V> {
   readonly key: K;
   value: V;
+  /** Which insertion it was, counted from 0. */
+  readonly number: number;
   readonly born: number;
   died: number;
   previous: Cell<K, V> | null;
   next: Cell<K, V> | null;
 }
 
+/**
+ * Values that were overwritten since a snapshot, by the first write to each cell. In pages of cells
+ * that were inserted one after the other: one map of half a million held the loop for 38 ms when it
+ * grew.
+ */
+class Overwritten<K, V> {
+  readonly #pages = new Map<number, Map<Cell<K, V>, { readonly value: V }>>();
+
+  get(cell: Cell<K, V>): { readonly value: V } | undefined {
+    return this.#pages.get(Math.floor(cell.number / PAGE_CELLS))?.get(cell);
+  }
+
+  /** Keeps the value that the cell has, unless an older one is kept. */
+  keep(cell: Cell<K, V>): void {
+    const number = Math.floor(cell.number / PAGE_CELLS);
+    const page = this.#pages.get(number);
+    const { value } = cell;
+    if (page === undefined) this.#pages.set(number, new Map([[cell, { value }]]));
+    else if (!page.has(cell)) page.set(cell, { value });
+  }
+
+  clear(): void {
+    this.#pages.clear();
+  }
+}
+
 /** The part of a snapshot that its map writes to. */
 interface SnapshotState<K, V> {
   readonly epoch: number;
   readonly first: Cell<K, V> | null;
-  /** Values that were overwritten since, by the first write to each cell. */
-  readonly overwritten: Map<Cell<K, V>, { readonly value: V }>;
+  readonly overwritten: Overwritten<K, V>;
 }
 
 /** What a {@link CowMap} held at one moment. Must be released. */
@@ -75,6 +105,7 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
   #first: Cell<K, V> | null = null;
   #last: Cell<K, V> | null = null;
   #epoch = 0;
+  #inserted = 0;
   readonly #open = new Set<SnapshotState<K, V>>();
   /** Deleted cells that are in the chain for the sake of open snapshots. */
   #dead: Cell<K, V>[] = [];
@@ -107,9 +138,7 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
       return this;
     }
     for (const { epoch, overwritten } of this.#open) {
-      if (cell.born < epoch && !overwritten.has(cell)) {
-        overwritten.set(cell, { value: cell.value });
-      }
+      if (cell.born < epoch) overwritten.keep(cell);
     }
     cell.value = value;
     return this;
@@ -159,7 +188,7 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
    */
   snapshot(): CowMapSnapshot<K, V> {
     this.#epoch += 1;
-    const state = { epoch: this.#epoch, first: this.#first, overwritten: new Map() };
+    const state = { epoch: this.#epoch, first: this.#first, overwritten: new Overwritten<K, V>() };
     this.#open.add(state);
     return new CowMapSnapshot(state, this.size, () => this.#release(state));
   }
@@ -167,7 +196,9 @@ export class CowMap<K, V> implements Iterable<[K, V]> {
   #append(key: K, value: V): void {
     const previous = this.#last;
     const born = this.#epoch;
-    const cell: Cell<K, V> = { key, value, born, died: Infinity, previous, next: null };
+    const number = this.#inserted;
+    this.#inserted += 1;
+    const cell: Cell<K, V> = { key, value, number, born, died: Infinity, previous, next: null };
     if (previous === null) this.#first = cell;
     else previous.next = cell;
     this.#last = cell;

@@ -6,7 +6,7 @@ import type { Leadership } from './leader.ts';
 import type { NodeState } from './node.ts';
 import type { Progress } from './progress.ts';
 import { noteContact, reportNewerTerm } from './replication.ts';
-import { FAILURE_WAIT_MS, MAX_FAILURE_SCALE, randomTimeoutMs } from './timeouts.ts';
+import { beatIntervalMs, FAILURE_WAIT_MS, MAX_FAILURE_SCALE, randomTimeoutMs } from './timeouts.ts';
 import { confirmRound } from './verify-leader.ts';
 
 /**
@@ -64,7 +64,7 @@ export function onHeartbeatReply(
   if (reply.success) confirmRound(node, leadership, peer, sent.round, out);
   if (peer.beatWanted) beat(node, leadership, peer, out);
   else {
-    const intervalMs = node.config.heartbeatTimeoutMs / 10;
+    const intervalMs = beatIntervalMs(node.config.heartbeatTimeoutMs);
     out.setPeerTimer(leadership, peer, 'beat', randomTimeoutMs(node.random, intervalMs));
   }
 }

@@ -27,6 +27,8 @@ export interface Leadership {
   readonly reads: PendingReads;
   /** Counts everything sent to peers, so that an answer can be told to come after a question. */
   round: number;
+  /** When its lease is to be looked at next. */
+  leaseDueMs: number;
   transfer: Transfer | null;
   restore: UserRestore | null;
 }
@@ -46,6 +48,7 @@ export function takeOffice(node: NodeState, now: Now, out: Effects): void {
     leaving: new Set(),
     reads: new PendingReads(),
     round: 0,
+    leaseDueMs: now.ms,
     transfer: null,
     restore: null,
   };
@@ -54,7 +57,7 @@ export function takeOffice(node: NodeState, now: Now, out: Effects): void {
   updatePeers(node, leadership, now, out);
   const noop = { type: LogType.LogNoop, data: null, extensions: null };
   dispatch(node, leadership, [noop], [], now, out);
-  armLease(node.config.leaderLeaseTimeoutMs, out);
+  armLease(leadership, node.config.leaderLeaseTimeoutMs, now, out);
 }
 
 /**

@@ -13,7 +13,9 @@ import { Configuration, ServerSuffrage } from '../configuration.ts';
 import { RaftState } from '../state.ts';
 import type { NodeState } from './node.ts';
 
-function ring(node: NodeState, ms: number) {
+/** The timer rings, `lateMs` after it was due. */
+function ring(node: NodeState, ms: number, lateMs = 0) {
+  if (node.leadership !== null) node.leadership.leaseDueMs = ms - lateMs;
   return step(node, { kind: 'timer', timer: 'lease' }, ms);
 }
 
@@ -51,6 +53,34 @@ describe('the lease of a leader', () => {
     peerOf(node, 'b').lastContactMs = 500;
     ring(node, 1000);
     expect(node.role).toBe(RaftState.Leader);
+  });
+
+  it('does not end by the silence of the time in which this node was stopped itself (S54)', () => {
+    const { node } = newLeader();
+    peerOf(node, 'b').lastContactMs = 100;
+    peerOf(node, 'c').lastContactMs = 200;
+    const out = ring(node, 1300, 700);
+    expect([out.list, timersOf(out)]).toEqual([[], ['lease=100']]);
+    expect(node.role).toBe(RaftState.Leader);
+  });
+
+  it('ends after such a stop when nobody answers the next question (S54)', () => {
+    const { node } = newLeader();
+    ring(node, 1300, 800);
+    step(node, { kind: 'timer', timer: 'lease' }, 1400);
+    expect(node.role).toBe(RaftState.Follower);
+  });
+
+  it('ends by a silence that is longer than the stop', () => {
+    const { node } = newLeader();
+    ring(node, 1300, 799);
+    expect(node.role).toBe(RaftState.Follower);
+  });
+
+  it('takes a timer that rings a little late for no stop', () => {
+    const { node } = newLeader();
+    ring(node, 509, 9);
+    expect(node.role).toBe(RaftState.Follower);
   });
 
   it('is not renewed by nonvoters (S51)', () => {

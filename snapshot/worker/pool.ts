@@ -100,6 +100,7 @@ export class SnapshotWorkers implements FileWorkers {
       minThreads: 0,
       maxThreads,
       idleTimeout: IDLE_MS,
+      niceIncrement: process.platform === 'linux' ? 10 : 0,
       // With atomics a thread sleeps in them, and what its ports still owe is not delivered.
       atomics: 'disabled',
       ...(maxHeapMiB !== undefined && {

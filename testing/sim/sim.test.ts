@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { RaftState } from '../../raft/state.ts';
 import type { SimCluster } from './cluster.ts';
 import { Coverage } from './coverage.ts';
 import { shrink, testLine } from './shrink.ts';
+import type { SimNode } from './sim-node.ts';
 import { describeFailure, runCleanly, runSimulation } from './simulator.ts';
 
 const SEEDS = 1000;
 const SEEDS_PER_TEST = 100;
 /** Less than what a hunt gives a seed: many short runs find more than a few long ones. */
 const CHAOS_MS = 600;
+/** Three nodes of which nobody wants anything odd. */
+const STEADY = { nodes: 3, memberChanges: false, proposalsPerSecond: 100, workEveryMs: 9_000 };
 
 describe('a simulated cluster under every fault', () => {
   for (let first = 1; first <= SEEDS; first += SEEDS_PER_TEST) {
@@ -91,6 +95,37 @@ describe('a disk that hangs', () => {
     const happened = (what: string): number => result.trace.findIndex((l) => l.includes(what));
     expect(happened('has not been answered for')).toBeGreaterThan(0);
     expect(result.newestTerm).toBeGreaterThan(2);
+  });
+});
+
+describe('a leader that is stopped for longer than its lease', () => {
+  it('keeps its office, for its followers have not given it up', async () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const before: number[] = [];
+      const after: number[] = [];
+      const result = await runSimulation({
+        seed,
+        durationMs: 2_500,
+        faults: [],
+        profile: { ...STEADY, heartbeatTimeoutMs: 250, leaseTimeoutMs: 125 },
+        traceLines: 0,
+        script: ({ nodes, world: { scheduler } }) => {
+          const leads = ({ raft }: SimNode) => raft?.state() === RaftState.Leader;
+          const term = (): number => nodes.find(leads)?.raft?.currentTerm() ?? 0;
+          const stop = (): void => {
+            const process = nodes.find(leads)?.process;
+            before.push(term());
+            process?.pause();
+            scheduler.schedule(150, () => process?.resume());
+            scheduler.schedule(170, () => after.push(term()));
+          };
+          for (const atMs of [1000, 1500, 2000]) scheduler.schedule(atMs, stop);
+        },
+      });
+      expect(result.violation).toBeNull();
+      expect(before).not.toContain(0);
+      expect(after).toEqual(before);
+    }
   });
 });
 
