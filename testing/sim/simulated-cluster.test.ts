@@ -63,6 +63,18 @@ describe('a simulated cluster with a state machine of a user', () => {
     await cluster.settle();
   });
 
+  it('compares state machines that have finished what they were given', async () => {
+    for (let seed = 1; seed <= 25; seed += 1) {
+      await using cluster = newSimulatedCluster({
+        seed,
+        fsm: () => new WordCount(),
+        faults: ['kill', 'power-loss', 'isolate', 'pause'],
+      });
+      for (let i = 0; i < 20; i += 1) await cluster.apply(utf8('a')).catch(() => {});
+      await cluster.settle();
+    }
+  });
+
   it('says when state machines do not come to the same state', async () => {
     let made = 0;
     const odd = () => {
