@@ -108,7 +108,7 @@ describe('every import', () => {
     expect(foreignPackages(graph, entries, dependencies)).toEqual([]);
   });
 
-  it('of lmdb is made in one file, whose declarations do not name it', () => {
+  it('of lmdb is made in one file', () => {
     const users = [...graph.values()].flat().filter(({ specifier }) => specifier === 'lmdb');
     const paths = new Set(users.map(({ from }) => from.path).filter((path) => !isTest(path)));
     expect([...paths]).toEqual(['store/lmdb-environment.ts']);

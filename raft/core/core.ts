@@ -44,7 +44,6 @@ import {
 } from './restore.ts';
 import { becomeFollower, becomeShutdown, enterFollower } from './role.ts';
 import { followNewerTerm } from './term.ts';
-import type { TimerName } from './timeouts.ts';
 import { askHeldReads, onReadIndex, onVerify } from './verify-leader.ts';
 
 /**
@@ -58,7 +57,7 @@ export function stepMain(node: NodeState, input: MainInput, now: Now, out: Effec
       enterFollower(node, out);
       break;
     case 'timer':
-      onTimer(node, input.timer, now, out);
+      onTimer(node, input, now, out);
       break;
     case 'appendEntries':
       onAppendEntries(node, input.request, input.ticket, now, out);
@@ -162,7 +161,12 @@ function stepRequest(
   }
 }
 
-function onTimer(node: NodeState, timer: TimerName, now: Now, out: Effects): void {
+function onTimer(
+  node: NodeState,
+  { timer, lateMs = 0 }: Extract<MainInput, { kind: 'timer' }>,
+  now: Now,
+  out: Effects,
+): void {
   switch (timer) {
     case 'heartbeat':
       if (node.role === RaftState.Follower) onHeartbeatTimeout(node, now, out);
@@ -170,7 +174,7 @@ function onTimer(node: NodeState, timer: TimerName, now: Now, out: Effects): voi
     case 'election':
       return onElectionTimeout(node, now, out);
     case 'lease':
-      return onLeaseTimeout(node, now, out);
+      return onLeaseTimeout(node, lateMs, now, out);
     case 'transfer':
       return onTransferTimeout(node, out);
     default:

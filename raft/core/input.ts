@@ -51,7 +51,12 @@ export type Outcome<Reply> =
 /** What may happen on the main lane: everything that changes term, vote, role or log. */
 export type MainInput =
   | { readonly kind: 'start' }
-  | { readonly kind: 'timer'; readonly timer: TimerName }
+  | {
+      readonly kind: 'timer';
+      readonly timer: TimerName;
+      /** How late it rang: this node was stopped for that time. 0 when unsaid. */
+      readonly lateMs?: number;
+    }
   | {
       readonly kind: 'appendEntries';
       readonly request: AppendEntriesRequest;

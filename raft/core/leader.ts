@@ -27,8 +27,6 @@ export interface Leadership {
   readonly reads: PendingReads;
   /** Counts everything sent to peers, so that an answer can be told to come after a question. */
   round: number;
-  /** When its lease is to be looked at next. */
-  leaseDueMs: number;
   transfer: Transfer | null;
   restore: UserRestore | null;
 }
@@ -48,7 +46,6 @@ export function takeOffice(node: NodeState, now: Now, out: Effects): void {
     leaving: new Set(),
     reads: new PendingReads(),
     round: 0,
-    leaseDueMs: now.ms,
     transfer: null,
     restore: null,
   };
@@ -57,7 +54,7 @@ export function takeOffice(node: NodeState, now: Now, out: Effects): void {
   updatePeers(node, leadership, now, out);
   const noop = { type: LogType.LogNoop, data: null, extensions: null };
   dispatch(node, leadership, [noop], [], now, out);
-  armLease(leadership, node.config.leaderLeaseTimeoutMs, now, out);
+  armLease(node.config.leaderLeaseTimeoutMs, out);
 }
 
 /**

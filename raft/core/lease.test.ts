@@ -13,10 +13,8 @@ import { Configuration, ServerSuffrage } from '../configuration.ts';
 import { RaftState } from '../state.ts';
 import type { NodeState } from './node.ts';
 
-/** The timer rings, `lateMs` after it was due. */
 function ring(node: NodeState, ms: number, lateMs = 0) {
-  if (node.leadership !== null) node.leadership.leaseDueMs = ms - lateMs;
-  return step(node, { kind: 'timer', timer: 'lease' }, ms);
+  return step(node, { kind: 'timer', timer: 'lease', lateMs }, ms);
 }
 
 describe('the lease of a leader', () => {
@@ -53,34 +51,6 @@ describe('the lease of a leader', () => {
     peerOf(node, 'b').lastContactMs = 500;
     ring(node, 1000);
     expect(node.role).toBe(RaftState.Leader);
-  });
-
-  it('does not end by the silence of the time in which this node was stopped itself (S54)', () => {
-    const { node } = newLeader();
-    peerOf(node, 'b').lastContactMs = 100;
-    peerOf(node, 'c').lastContactMs = 200;
-    const out = ring(node, 1300, 700);
-    expect([out.list, timersOf(out)]).toEqual([[], ['lease=100']]);
-    expect(node.role).toBe(RaftState.Leader);
-  });
-
-  it('ends after such a stop when nobody answers the next question (S54)', () => {
-    const { node } = newLeader();
-    ring(node, 1300, 800);
-    step(node, { kind: 'timer', timer: 'lease' }, 1400);
-    expect(node.role).toBe(RaftState.Follower);
-  });
-
-  it('ends by a silence that is longer than the stop', () => {
-    const { node } = newLeader();
-    ring(node, 1300, 799);
-    expect(node.role).toBe(RaftState.Follower);
-  });
-
-  it('takes a timer that rings a little late for no stop', () => {
-    const { node } = newLeader();
-    ring(node, 509, 9);
-    expect(node.role).toBe(RaftState.Follower);
   });
 
   it('is not renewed by nonvoters (S51)', () => {
@@ -128,5 +98,65 @@ describe('the lease of a leader', () => {
     leadership.peers.delete('b');
     ring(node, 1000);
     expect(node.role).toBe(RaftState.Follower);
+  });
+});
+
+describe('a leader that was stopped itself (S54)', () => {
+  it('asks everybody before it gives up its office', () => {
+    const { node } = newLeader();
+    const [b, c] = [peerOf(node, 'b'), peerOf(node, 'c')];
+    Object.assign(b, { lastContactMs: 100, beating: false });
+    Object.assign(c, { lastContactMs: 200, beating: true });
+    const out = ring(node, 1300, 700);
+    expect(out.list.map(({ kind }) => kind)).toEqual(['sendHeartbeat']);
+    expect([b.beating, c.beatWanted]).toEqual([true, true]);
+    expect(timersOf(out)).toEqual(['lease=200']);
+    expect(node.role).toBe(RaftState.Leader);
+  });
+
+  it('keeps it when enough of them answer', () => {
+    const { node } = newLeader();
+    ring(node, 1300, 800);
+    peerOf(node, 'b').lastContactMs = 1300;
+    expect(timersOf(ring(node, 1500))).toEqual(['lease=300']);
+    expect(node.role).toBe(RaftState.Leader);
+  });
+
+  it('loses it when too few answer, also when it was stopped again', () => {
+    for (const lateMs of [0, 700]) {
+      const { node } = newLeader();
+      ring(node, 1300, 800);
+      ring(node, 1500 + lateMs, lateMs);
+      expect(node.role).toBe(RaftState.Follower);
+    }
+  });
+
+  it('loses it at once by a silence that is longer than its own', () => {
+    const { node } = newLeader();
+    ring(node, 1300, 799);
+    expect(node.role).toBe(RaftState.Follower);
+  });
+
+  it('is no leader whose timer rings a little late', () => {
+    const { node } = newLeader();
+    ring(node, 509, 9);
+    expect(node.role).toBe(RaftState.Follower);
+  });
+
+  it('waits for an answer no longer than a lease, and no less than 10 ms', () => {
+    for (const [heartbeatTimeoutMs, waitMs] of [
+      [60_000, 500],
+      [40, 10],
+    ] as const) {
+      const { node } = newLeader({ config: { heartbeatTimeoutMs, leaderLeaseTimeoutMs: 500 } });
+      expect(timersOf(ring(node, 1000, 500))).toEqual([`lease=${waitMs}`]);
+    }
+  });
+
+  it('does not ask when a quorum was heard in time', () => {
+    const { node } = newLeader();
+    peerOf(node, 'b').lastContactMs = 900;
+    const out = ring(node, 1000, 400);
+    expect([out.list, timersOf(out)]).toEqual([[], ['lease=400']]);
   });
 });

@@ -1,38 +1,33 @@
 import { formatDuration } from '../../internal/duration.ts';
 import { quorumSize, votersOf } from '../configuration.ts';
 import type { Effects } from './effect.ts';
+import { beat } from './heartbeat.ts';
 import type { Now } from './input.ts';
 import type { Leadership } from './leader.ts';
 import type { NodeState } from './node.ts';
 import { becomeFollower } from './role.ts';
 import { beatIntervalMs, MIN_LEASE_CHECK_MS } from './timeouts.ts';
 
+/** A loop that turns hears its timers sooner than this; one that does not was stopped. */
+const STOP_MS = 10;
+
 /** Looks at the lease again after `delayMs`. */
-export function armLease(leadership: Leadership, delayMs: number, now: Now, out: Effects): void {
-  leadership.leaseDueMs = now.ms + delayMs;
+export function armLease(delayMs: number, out: Effects): void {
   out.setTimer('lease', delayMs);
 }
 
 /**
- * How long this node was stopped, as far as its look at the lease tells by coming late. Meanwhile
- * it could neither ask nor hear, so the silence of that time was its own.
- */
-function stoppedMs(leadership: Leadership, now: Now): number {
-  const lateMs = now.ms - leadership.leaseDueMs;
-  return lateMs < MIN_LEASE_CHECK_MS ? 0 : lateMs;
-}
-
-/**
  * A leader that cannot see a quorum steps down (thesis §6.2). The lease guards liveness only: it
- * never stands in for the quorum of a read. One that was stopped itself asks once more before it
- * gives up an office in which nobody has doubted it. Go: `checkLeaderLease`.
+ * never stands in for the quorum of a read. One whose timer rang `lateMs` late was stopped for that
+ * time, in which it could neither ask nor hear: it asks again before it gives up an office that
+ * nobody may have doubted. Go: `checkLeaderLease`.
  */
-export function onLeaseTimeout(node: NodeState, now: Now, out: Effects): void {
+export function onLeaseTimeout(node: NodeState, lateMs: number, now: Now, out: Effects): void {
   const { leadership, config } = node;
   if (leadership === null) return;
   const leaseMs = config.leaderLeaseTimeoutMs;
-  const ownMs = stoppedMs(leadership, now);
   let contacted = 0;
+  let unasked = 0;
   let longestSilenceMs = 0;
   for (const { id } of votersOf(node.configurations.latest)) {
     if (id === node.self.id) {
@@ -43,9 +38,11 @@ export function onLeaseTimeout(node: NodeState, now: Now, out: Effects): void {
     if (peer === undefined) continue;
     const silenceMs = now.ms - peer.lastContactMs;
     out.note('raft.leader.lastContact', silenceMs);
-    if (silenceMs - ownMs <= leaseMs) {
+    if (silenceMs <= leaseMs) {
       contacted += 1;
-      longestSilenceMs = Math.max(longestSilenceMs, silenceMs - ownMs);
+      longestSilenceMs = Math.max(longestSilenceMs, silenceMs);
+    } else if (lateMs >= STOP_MS && silenceMs - lateMs <= leaseMs) {
+      unasked += 1;
     } else {
       // Fault: a voter is silent
       const fields = { 'server-id': id, time: formatDuration(silenceMs) };
@@ -53,13 +50,22 @@ export function onLeaseTimeout(node: NodeState, now: Now, out: Effects): void {
       else node.log.debug(fields, 'failed to contact');
     }
   }
-  if (contacted < quorumSize(node.configurations.latest)) {
+  const quorum = quorumSize(node.configurations.latest);
+  if (contacted >= quorum) armLease(Math.max(leaseMs - longestSilenceMs, MIN_LEASE_CHECK_MS), out);
+  else if (contacted + unasked >= quorum) askAgain(node, leadership, out);
+  else {
     // Fault: most voters are silent
     node.log.warn({}, 'failed to contact quorum of nodes, stepping down');
     out.note('raft.transition.leader_lease_timeout', 1);
     becomeFollower(node, now, out);
-    return;
   }
-  const leastMs = ownMs === 0 ? MIN_LEASE_CHECK_MS : beatIntervalMs(config.heartbeatTimeoutMs);
-  armLease(leadership, Math.max(leaseMs - longestSilenceMs, leastMs), now, out);
+}
+
+/** Gives the voters as long to answer as a heartbeat may be apart from the next. */
+function askAgain(node: NodeState, leadership: Leadership, out: Effects): void {
+  // Fault: this node was stopped
+  for (const peer of leadership.peers.values()) beat(node, leadership, peer, out);
+  const { heartbeatTimeoutMs, leaderLeaseTimeoutMs } = node.config;
+  const waitMs = Math.min(2 * beatIntervalMs(heartbeatTimeoutMs), leaderLeaseTimeoutMs);
+  armLease(Math.max(waitMs, MIN_LEASE_CHECK_MS), out);
 }

@@ -29,7 +29,7 @@ export const MAX_FAILURE_SCALE = 12;
 /** A leader never looks at its lease more often than this. Go: `minCheckInterval`. */
 export const MIN_LEASE_CHECK_MS = 10;
 
-/** A leader beats every one to two of these, and asks once more for as long. Go: `heartbeat`. */
+/** A leader beats once in one to two of these. Go: `heartbeat`. */
 export function beatIntervalMs(heartbeatTimeoutMs: number): number {
   return heartbeatTimeoutMs / 10;
 }

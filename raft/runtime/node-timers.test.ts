@@ -20,7 +20,7 @@ describe('a timer that rang', () => {
     timers.request({ timer: 'election', delayMs: 50 });
     expect(timers.takeRing('election')).toBe(false);
     await time.pass(60);
-    expect(posted).toEqual([{ kind: 'timer', timer: 'election' }]);
+    expect(posted).toEqual([{ kind: 'timer', timer: 'election', lateMs: 0 }]);
     expect([timers.takeRing('election'), timers.takeRing('election')]).toEqual([true, false]);
   });
 

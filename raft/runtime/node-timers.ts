@@ -47,9 +47,9 @@ export class NodeTimers {
     this.#rung.delete(timer);
     if (delayMs === null) this.#board.cancel(timer);
     else {
-      this.#board.set(timer, delayMs, () => {
+      this.#board.set(timer, delayMs, (lateMs) => {
         this.#rung.add(timer);
-        this.#post({ kind: 'timer', timer });
+        this.#post({ kind: 'timer', timer, lateMs });
       });
     }
   }

@@ -84,6 +84,17 @@ describe('after a stall (rule 13)', () => {
     expect(rung).toEqual(['election at 150']);
   });
 
+  it('a timer says how late it is', async () => {
+    const { time, board } = setUp();
+    const late: number[] = [];
+    board.set('lease', 50, (lateMs) => late.push(lateMs));
+    board.set('other', 200, (lateMs) => late.push(lateMs));
+    time.scheduler.schedule(10, () => time.clock.pause());
+    time.scheduler.schedule(120, () => time.clock.resume());
+    await time.pass(300);
+    expect(late).toEqual([70, 0]);
+  });
+
   it('a timer that is due is cancelled by what has arrived', async () => {
     const { time, board, rung, ring } = setUp();
     board.set('election', 50, ring('election'));

@@ -1,8 +1,11 @@
 import type { Clock, TimerHandle } from '../../internal/clock.ts';
 
+/** Hears by how many milliseconds it comes late, what the network brought meanwhile left out. */
+type Ring = (lateMs: number) => void;
+
 interface Entry {
   deadlineMs: number;
-  ring: () => void;
+  ring: Ring;
   handle: TimerHandle | null;
   /** When the handle will ring: earlier than the deadline when the timer was put off since. */
   handleAtMs: number;
@@ -24,7 +27,7 @@ export class TimerBoard<Key> {
   }
 
   /** Sets the timer to ring once after `delayMs`, instead of whenever it was set to before. */
-  set(key: Key, delayMs: number, ring: () => void): void {
+  set(key: Key, delayMs: number, ring: Ring): void {
     if (this.#closed) return;
     const deadlineMs = this.#clock.monotonicMs() + delayMs;
     const entry = this.#entries.get(key);
@@ -61,18 +64,19 @@ export class TimerBoard<Key> {
     entry.handle = this.#clock.setTimer(delayMs, () => {
       entry.handle = null;
       if (this.#entries.get(key) !== entry) return;
-      if (entry.deadlineMs - this.#clock.monotonicMs() > 0.5) this.#arm(key, entry);
-      else this.#clock.afterIO(() => this.#deliver(key, entry));
+      const lateMs = this.#clock.monotonicMs() - entry.deadlineMs;
+      if (lateMs < -0.5) this.#arm(key, entry);
+      else this.#clock.afterIO(() => this.#deliver(key, entry, Math.max(lateMs, 0)));
     });
   }
 
-  #deliver(key: Key, entry: Entry): void {
+  #deliver(key: Key, entry: Entry, lateMs: number): void {
     if (this.#entries.get(key) !== entry || entry.handle !== null) return;
     if (entry.deadlineMs - this.#clock.monotonicMs() > 0.5) {
       this.#arm(key, entry);
       return;
     }
     this.#entries.delete(key);
-    entry.ring();
+    entry.ring(lateMs);
   }
 }

@@ -10,6 +10,8 @@ import type { Outcome, Task, Told } from './tasks.ts';
 const IDLE_MS = 2_000;
 /** Every node of a process may write one snapshot and read another one. */
 const MAX_THREADS = 4;
+/** A snapshot can wait for the loop. Elsewhere than on Linux all threads of a process share it. */
+const NICENESS = process.platform === 'linux' ? 10 : 0;
 
 /** What a thread runs is named in package.json: sources, built and packed code find the same. */
 function threadFile(): string {
@@ -100,7 +102,7 @@ export class SnapshotWorkers implements FileWorkers {
       minThreads: 0,
       maxThreads,
       idleTimeout: IDLE_MS,
-      niceIncrement: process.platform === 'linux' ? 10 : 0,
+      niceIncrement: NICENESS,
       // With atomics a thread sleeps in them, and what its ports still owe is not delivered.
       atomics: 'disabled',
       ...(maxHeapMiB !== undefined && {

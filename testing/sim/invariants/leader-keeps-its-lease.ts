@@ -4,7 +4,7 @@ import type { Invariant, NodeView } from '../court.ts';
 
 /** Leases of the simulated nodes are at most 250 ms, journeys at most 1.1 s. */
 const LIMIT_MS = 2_500;
-/** A process that was stopped looks at its lease as soon as it runs again. */
+/** Who was stopped looks at its lease as soon as it runs, asks, and looks again soon after. */
 const GRACE_MS = 300;
 /** Silence grows slowly: it is enough to look now and then. */
 const LOOK_EVERY_MS = 10;
