@@ -41,11 +41,13 @@ function pidsOf(cluster: Cluster, leader: string): number[] {
   return [leader, ...others].map((id) => cluster.peer(id).pid);
 }
 
-function logsOf(cluster: Cluster): string {
-  const lines = cluster.running().flatMap((id) => {
-    return cluster.peer(id).log.trimEnd().split('\n').slice(-LOG_LINES);
-  });
-  return lines.join('\n');
+/** What a runner does with its cluster beside the rounds. */
+function besideRounds(cluster: Cluster): Pick<Runner, 'logs' | 'close'> {
+  const logOf = (id: string) => cluster.peer(id).log.trimEnd().split('\n').slice(-LOG_LINES);
+  return {
+    logs: () => cluster.running().flatMap(logOf).join('\n'),
+    close: () => cluster.close(),
+  };
 }
 
 /** A cluster for the rounds of a row; it is closed when it cannot be made ready for them. */
@@ -91,7 +93,7 @@ async function loadRunner(row: LoadRow, contender: Contender, length: Length): P
         peakBytes: after.map(({ peakBytes }) => peakBytes),
       };
     },
-    logs: () => logsOf(cluster),
+    ...besideRounds(cluster),
     async close() {
       // A follower of Go that fell behind comes back by 64 entries in a commit timeout: after a
       // load in memory that can take minutes.
@@ -135,8 +137,7 @@ async function failoverRunner({ timeoutMs }: FailoverRow, contender: Contender):
       await cluster.start(leader);
       return { value };
     },
-    logs: () => logsOf(cluster),
-    close: () => cluster.close(),
+    ...besideRounds(cluster),
   };
 }
 
@@ -165,8 +166,7 @@ async function catchUpRunner({ entries }: CatchUpRow, contender: Contender): Pro
       await cluster.agreement();
       return { value: await timeToRefill(cluster) };
     },
-    logs: () => logsOf(cluster),
-    close: () => cluster.close(),
+    ...besideRounds(cluster),
   };
 }
 
@@ -183,8 +183,7 @@ async function restartRunner({ entries }: RestartRow, contender: Contender): Pro
       await Promise.all(ids.map((id) => caughtUp(cluster, id, next)));
       return { value: performance.now() - startMs };
     },
-    logs: () => logsOf(cluster),
-    close: () => cluster.close(),
+    ...besideRounds(cluster),
   };
 }
 
@@ -199,8 +198,7 @@ async function installRunner({ bytes }: InstallRow, contender: Contender): Promi
       const costs = await Promise.all(pidsOf(cluster, await cluster.leader()).map(costOf));
       return { value, peakBytes: costs.map(({ peakBytes }) => peakBytes) };
     },
-    logs: () => logsOf(cluster),
-    close: () => cluster.close(),
+    ...besideRounds(cluster),
   };
 }
 

@@ -223,13 +223,12 @@ export class SimulatedCluster<F extends FSM> {
   #isSettled(): boolean {
     const up = this.#cluster.nodes.filter(({ isLost }) => !isLost);
     if (up.some(({ raft, hasStopped }) => raft === null || hasStopped)) return false;
-    // The applied index tells what an FSM was given; it may not have finished that.
-    const pending = up.map(({ raft }) => raft?.stats() ?? {}).map(({ fsm_pending }) => fsm_pending);
-    if (pending.some((batches) => batches !== '0')) return false;
     const indexes = new Set(up.map(({ raft }) => raft?.appliedIndex() ?? -1));
     const leader = up.find(({ isLeader }) => isLeader);
     const isDone = leader?.raft?.commitIndex() === leader?.raft?.lastIndex();
-    return leader !== undefined && isDone && indexes.size === 1 && !indexes.has(-1);
+    if (leader === undefined || !isDone || indexes.size !== 1 || indexes.has(-1)) return false;
+    // The applied index tells what an FSM was given; it may not have finished that.
+    return up.map(({ raft }) => raft?.stats() ?? {}).every(({ fsm_pending: left }) => left === '0');
   }
 
   /** Everything that a state machine writes into a snapshot. */
